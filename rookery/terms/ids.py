@@ -1,0 +1,10 @@
+"""Ids as users write them. Engines work on dense integers instead (row numbers of the frames)."""
+
+from typing import NewType
+
+NodeId = NewType("NodeId", str)
+LaneId = NewType("LaneId", str)
+DepartureId = NewType("DepartureId", str)
+ServiceId = NewType("ServiceId", str)
+ZoneId = NewType("ZoneId", str)
+OrderId = NewType("OrderId", str)

@@ -1,0 +1,34 @@
+"""A notice: one finding about one place of an input file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+Severity = Literal["error", "warning", "info"]
+
+
+class Notice(Struct, frozen=True, omit_defaults=True):
+    """One finding: how bad, what, where (file, line, column, value) and what to do.
+
+    `error`: the row or file was left out of what follows; `warning`: kept, but probably not what was meant;
+    `info`: kept, worth knowing. `line` counts from 1 with the header as line 1 (for Parquet: row number + 1, so that
+    the first data row is line 2 everywhere). `count` > 1 stands for that many alike findings, the first being shown.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    remedy: str
+    file: str = ""
+    line: int | None = None
+    column: str | None = None
+    value: str | None = None
+    count: int = 1
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part not in ("", None))
+        shown = "" if self.value is None else f" ({self.value!r})"
+        more = "" if self.count == 1 else f" [and {self.count - 1} more alike]"
+        return f"{self.severity} {self.code} {place}: {self.message}{shown}. {self.remedy}.{more}"
