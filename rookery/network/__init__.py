@@ -1,0 +1,7 @@
+"""The network: its feed read and validated, laid out over dates, and orders placed in it. See README.md."""
+
+from rookery.network.expansion import expand
+from rookery.network.placing import place
+from rookery.network.zones import find_zones
+
+__all__ = ["expand", "find_zones", "place"]

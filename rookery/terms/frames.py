@@ -7,7 +7,7 @@ frame of that name; one ending in `_id` holds the text the user wrote. `line` is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -138,6 +138,7 @@ class Feed:
     notices: tuple[Notice, ...] = ()
     sha256: str = ""  # of the files' contents, for the plan's manifest
     source: str = ""
+    files: dict[str, str] = field(default_factory=dict)  # frame -> the file it was read from ("nodes": "nodes.csv")
 
 
 ORDERS: dict[str, Any] = {

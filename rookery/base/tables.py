@@ -1,0 +1,160 @@
+"""Files of rows, whatever their form: CSV, Parquet and JSON lines read into typed frames, with a finding for every fault."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import polars as pl
+
+from rookery.base.columns import match_header, parse_rows
+from rookery.base.csvlines import MAX_RECORD
+from rookery.base.csvtext import is_wide, read_csv
+from rookery.base.kinds import Column
+from rookery.base.notices import Findings
+
+MAX_BYTES = 4 << 30
+MAX_ROWS = 50_000_000
+_BATCH = 100_000  # JSON lines turned into columns at a time
+_SLICE = 2_000_000  # Parquet rows decoded at a time
+
+
+def read_table(
+    path: Path, file: str, columns: Sequence[Column], schema: Mapping[str, Any], findings: Findings
+) -> pl.DataFrame | None:
+    """The good rows of one file (.csv, .parquet, .jsonl) in `schema`, in file order; None when it cannot be used.
+
+    `file` is what notices call it. Files over 4 GiB or 50 million rows are refused. Never raises for what is in it.
+    """
+    frames: list[pl.DataFrame] = []
+    try:
+        if path.is_dir():
+            findings.add("unreadable_file", file, message="a folder stands where a file is expected")
+            return None
+        if path.stat().st_size > MAX_BYTES:
+            size = f"{path.stat().st_size:,} bytes"
+            findings.add("file_too_large", file, value=size, message=f"files up to {MAX_BYTES:,} bytes are read")
+            return None
+        rows = 0
+        for raw in _blocks(path, file, columns, findings):
+            rows += raw.height
+            frames.append(parse_rows(raw, columns, schema, findings, file))
+            if rows > MAX_ROWS:
+                findings.add("file_too_large", file, message=f"files up to {MAX_ROWS:,} rows are read")
+                return None
+    except OSError as fault:
+        findings.add("unreadable_file", file, message=f"cannot be read: {fault.strerror or fault}")
+        return None
+    if frames and not rows:
+        findings.add("no_rows", file)
+    return pl.concat(frames) if frames else None
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _blocks(path: Path, file: str, columns: Sequence[Column], findings: Findings) -> Iterator[pl.DataFrame]:
+    """Frames of raw cells; none when the file cannot be used, one without rows when it only has no rows."""
+    if path.suffix.lower() == ".parquet":
+        yield from _read_parquet(path, file, columns, findings)
+        return
+    reader = read_csv if path.suffix.lower() == ".csv" else _read_json_lines
+    with path.open("rb") as stream:
+        yield from reader(stream, file, columns, findings)
+
+
+def _read_parquet(path: Path, file: str, columns: Sequence[Column], findings: Findings) -> Iterator[pl.DataFrame]:
+    if path.stat().st_size == 0:
+        findings.add("empty_file", file)
+        return
+    try:
+        lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        names = lazy.collect_schema().names()
+        place = match_header(names, columns, findings, file, None)
+        if place is None:
+            return
+        rows = int(lazy.select(pl.len()).collect().item())
+        if not rows:
+            yield lazy.select(place).collect().with_columns(line=pl.Series([], dtype=pl.Int64))
+        for first in range(0, min(rows, MAX_ROWS + 1), _SLICE):
+            raw = lazy.select(place).slice(first, _SLICE).collect()
+            yield raw.with_columns(line=pl.int_range(first + 2, first + 2 + raw.height, dtype=pl.Int64))
+    # a damaged file can make the decoder panic, which is no Exception
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
+        findings.add("unreadable_file", file, message=f"is no readable Parquet: {_first_line(fault)}")
+
+
+def _read_json_lines(
+    stream: BinaryIO, file: str, columns: Sequence[Column], findings: Findings
+) -> Iterator[pl.DataFrame]:
+    if is_wide(stream):
+        findings.add("wrong_encoding", file)
+        return
+    names = [column.name for column in columns]
+    known = set(names)
+    strangers: dict[str, int] = {}
+    rows: list[dict[str, Any]] = []
+    line = 0
+    while text := stream.readline(MAX_RECORD):
+        line += 1
+        if len(text) == MAX_RECORD and not text.endswith(b"\n"):
+            findings.add("line_too_long", file, line=line)
+            while (more := stream.readline(MAX_RECORD)) and not more.endswith(b"\n"):
+                pass
+            continue
+        text = text.removeprefix(b"\xef\xbb\xbf") if line == 1 else text
+        row = _json_object(text, names, file, line, findings)
+        if row:
+            for name in row.keys() - known:
+                strangers.setdefault(name, line)
+            rows.append({name: row.get(name) for name in names} | {"line": line})
+        if len(rows) == _BATCH:
+            yield _text_frame(rows, names)
+            rows = []
+    if not line:
+        findings.add("empty_file", file)
+        return
+    for name, first in strangers.items():
+        findings.add("unknown_column", file, line=first, value=name)
+    yield _text_frame(rows, names)
+
+
+def _json_object(
+    text: bytes, names: Sequence[str], file: str, line: int, findings: Findings
+) -> dict[str, Any] | None:
+    """The object on a line, its values as text; None (and a finding) when there is none, None alone for a blank line."""
+    if not text.strip():
+        return None
+    try:
+        row = msgspec.json.decode(text)
+    except UnicodeDecodeError:
+        findings.add("invalid_utf8", file, line=line, value=text.decode(errors="backslashreplace"))
+        return None
+    except (msgspec.DecodeError, RecursionError) as fault:
+        value = text.decode(errors="backslashreplace").rstrip()
+        findings.add("bad_json", file, line=line, value=value, message=f"is no JSON object: {_first_line(fault)}")
+        return None
+    if not isinstance(row, dict):
+        findings.add("bad_json", file, line=line, value=text.decode(errors="backslashreplace").rstrip())
+        return None
+    nested = [name for name in names if isinstance(row.get(name), (dict, list))]
+    for name in nested:
+        findings.add("nested_value", file, line=line, column=name, value="{…}" if isinstance(row[name], dict) else "[…]")
+    if nested:
+        return None
+    return {name: None if value is None else str(value) for name, value in row.items()}
+
+
+def _text_frame(rows: list[dict[str, Any]], names: Sequence[str]) -> pl.DataFrame:
+    schema = {name: pl.String for name in names} | {"line": pl.Int64}
+    return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=schema)
+
+
+def _first_line(fault: BaseException) -> str:
+    return str(fault).strip().split("\n")[0][:200] or type(fault).__name__

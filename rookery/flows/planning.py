@@ -1,0 +1,226 @@
+"""From a network and orders to a plan: the story that joins the rooms network, orders and planning."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+import rookery
+from rookery.base.files import write_aside
+from rookery.base.progress import Progress, silent
+from rookery.network import expand, place
+from rookery.orders import check_orders
+from rookery.planning.ops import Model, compile_model, plan_parcels, unassigned_reasons
+from rookery.planning.results import legs_frame, loads_frame, overloaded, parcel_numbers, parcels_frame
+from rookery.terms.errors import InvalidInput
+from rookery.terms.frames import Feed, Orders
+from rookery.terms.notice import Notice
+from rookery.terms.time import DAY, from_minute, to_minute
+
+LEAST_HORIZON_DAYS = 21
+DAYS_AFTER_DUE = 14
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan: what happens to every parcel, leg by leg, what each departure carries, and how good it is.
+
+    parcels, legs, loads: frames in the schemas PLAN_PARCELS, PLAN_LEGS, PLAN_LOADS; summary and manifest: what the files
+    of these names hold; notices: what was found in the orders on the way.
+    """
+
+    parcels: pl.DataFrame
+    legs: pl.DataFrame
+    loads: pl.DataFrame
+    summary: dict[str, Any]
+    manifest: dict[str, Any]
+    notices: tuple[Notice, ...] = ()
+
+    def write(self, out: str | Path) -> Path:
+        """Write the plan's files to folder `out`, whole or not at all. Raises Conflict when `out` is something else."""
+        out = Path(out)
+        with write_aside(out, "manifest.json") as folder:
+            self.parcels.write_parquet(folder / "parcels.parquet")
+            self.legs.write_parquet(folder / "legs.parquet")
+            self.loads.write_parquet(folder / "loads.parquet")
+            (folder / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.summary)))
+            (folder / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.manifest)))
+        return out
+
+
+class Stages:
+    """Seconds spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - begin, 4)
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def as_orders(orders: Orders | pl.DataFrame) -> Orders:
+    """Orders as read; a frame in memory goes through the same checks as a file."""
+    return orders if isinstance(orders, Orders) else check_orders(orders)
+
+
+def horizon_of(feed: Feed, horizon_days: int | None) -> int:
+    """Days of departures to plan over: as told, else max(21, longest due_days + 14)."""
+    if horizon_days is not None:
+        if horizon_days < 1:
+            raise InvalidInput("plan.horizon", f"A horizon of {horizon_days} days holds nothing.", "give 1 or more days")
+        return horizon_days
+    longest: Any = feed.services["due_days"].max() if feed.services.height else None
+    return max(LEAST_HORIZON_DAYS, int(longest or 0) + DAYS_AFTER_DUE)
+
+
+def model_of(feed: Feed, start: int, horizon_days: int, outcomes: int) -> Model:
+    """The feed compiled over `horizon_days` from minute `start`."""
+    return compile_model(feed, expand(feed, start, start + horizon_days * DAY), outcomes)
+
+
+def plan(
+    feed: Feed,
+    orders: Orders | pl.DataFrame,
+    *,
+    start: datetime | None = None,
+    horizon_days: int | None = None,
+    outcomes: int = 8,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> Plan:
+    """Plan a file of orders: for every parcel the policy of least expected cost, its promise and its reasons.
+
+    start: departures from this instant on count (default: the earliest ready_at); horizon_days: and before so many days
+    later (default: max(21, longest due_days + 14)); outcomes: K equally likely transit times a departure (1 = medians);
+    threads: default all cores. Bad orders are left out with notices; no itinerary is a result, not an error.
+    Raises InvalidInput when there is nothing to plan.
+    """
+    if not 1 <= outcomes <= 64:
+        raise InvalidInput("plan.outcomes", f"{outcomes} outcomes are not between 1 and 64.", "use the default, 8")
+    if start is not None and start.tzinfo is None:
+        raise InvalidInput("plan.start", f"The start {start} has no time zone.", "write it with an offset, e.g. ...Z")
+    threads = threads or cores()
+    stages = Stages()
+    with stages("place"):
+        orders = as_orders(orders)
+        parcels, notices = place(feed, orders.frame)
+    if parcels.height == 0:
+        raise InvalidInput(
+            "plan.no_orders", "No order is left to plan.", "mend the orders named in the notices",
+            (*orders.notices, *notices),
+        )
+    days = horizon_of(feed, horizon_days)
+    earliest: Any = parcels["ready_at"].min()
+    begin = to_minute(start) if start is not None else int(earliest)
+    with stages("timetable"):
+        progress("timetable", 0, 1)
+        model = model_of(feed, begin, days, outcomes)
+        progress("timetable", 1, 1)
+    with stages("plan"):
+        assignment, which = plan_parcels(model, parcels, threads=threads, progress=progress)
+        numbers = parcel_numbers(parcels, assignment, which)
+    with stages("reasons"):
+        reasons = _reasons(feed, model, parcels, ~numbers["planned"], days, threads, progress)
+    with stages("results"):
+        legs = legs_frame(model, parcels, assignment, which)
+        loads = loads_frame(model, assignment)
+        table = parcels_frame(model, parcels, numbers, legs, reasons)
+    pieces, planned = numbers["pieces"], numbers["planned"]
+    cost, bound = float(numbers["cost"].sum()), float(numbers["bound"].sum())
+    error = np.where(planned, numbers["cost"] - numbers["bound"], 0.0)
+    overloads = overloaded(loads)
+    if overloads:
+        notices = (*notices, _overload_notice(overloads))
+    seconds = sum(stages.seconds.values())
+    summary = {
+        "orders": table.height,
+        "parcels": int(pieces.sum()),
+        "planned": int(pieces[planned].sum()),
+        "unassigned": _by_reason(reasons, pieces),
+        "unassigned_parcels": int(pieces[~planned].sum()),
+        "currency": feed.info.currency,
+        "cost": cost,
+        "lower_bound": bound,
+        "gap": (cost - bound) / cost if cost > 0 else 0.0,
+        "congestion_gap": 0.0,
+        "capacity_violations": overloads,
+        "on_time_expected": float((numbers["on_time"] * pieces).sum() / pieces.sum()),
+        "grouped_weights": not assignment.exact,
+        "grouping_error": float(error.sum() / cost) if not assignment.exact and cost > 0 else 0.0,
+        "grouping_error_max_per_parcel": 0.0 if assignment.exact else float((error / pieces).max(initial=0.0)),
+        "orders_left_out": len({n.line for n in (*orders.notices, *notices) if n.severity == "error"}),
+        "departures": len(model.timetable.cutoff),
+        "columns": assignment.columns,
+        "seconds": stages.seconds,
+        "parcels_per_second": round(float(pieces.sum()) / seconds, 1) if seconds else 0.0,
+    }
+    manifest = {
+        "program": f"rookery {rookery.__version__}",
+        "feed": {"name": feed.info.name, "version": feed.info.version, "sha256": feed.sha256, "source": feed.source},
+        "orders": {"sha256": orders.sha256, "source": orders.source},
+        "start": _iso(begin),
+        "horizon_days": days,
+        "horizon_end": _iso(begin + days * DAY),
+        "outcomes": outcomes,
+        "prices": "none",
+    }
+    return Plan(table, legs, loads, summary, manifest, (*orders.notices, *notices))
+
+
+def _reasons(feed, model, parcels, unassigned, days: int, threads: int, progress: Progress) -> pl.Series:
+    """A list of reasons for every parcel, empty for the planned."""
+    where = np.flatnonzero(unassigned)
+    if len(where) == 0:
+        return pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, parcels.height)
+    later = model_of(feed, model.timetable.start, 2 * days, model.timetable.outcomes)
+    found = unassigned_reasons(model, later, parcels[where], threads=threads, progress=progress)
+    place = np.zeros(parcels.height, np.int64)
+    place[where] = np.arange(1, len(where) + 1)
+    return pl.concat([pl.Series([[]], dtype=pl.List(pl.String)), found]).gather(place)
+
+
+def _by_reason(reasons: pl.Series, pieces: np.ndarray) -> dict[str, int]:
+    """Parcels that carry each reason (one with two counts in both)."""
+    counted = (
+        pl.DataFrame({"reason": reasons, "pieces": pieces})
+        .explode("reason")
+        .drop_nulls()
+        .group_by("reason")
+        .agg(pl.col("pieces").sum())
+        .sort("reason")
+    )
+    return {reason: int(count) for reason, count in counted.iter_rows()}
+
+
+def _overload_notice(count: int) -> Notice:
+    return Notice(
+        severity="warning",
+        code="departures_overloaded",
+        message=f"{count} dated departures carry more than their capacity: capacity is reported, not yet enforced",
+        remedy="see loads.parquet; add capacity there or move orders to another service",
+        file="loads.parquet",
+    )
+
+
+def _iso(minute: int) -> str:
+    return from_minute(minute).isoformat().replace("+00:00", "Z")

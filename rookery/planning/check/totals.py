@@ -1,0 +1,87 @@
+"""Checks loads.parquet and summary.json against the parcels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import polars as pl
+
+from rookery.planning.check.itinerary import Itineraries, Trip, rows, run_name, tolerance
+from rookery.planning.check.report import Findings
+from rookery.planning.check.runs import Runs
+from rookery.terms.frames import Feed
+
+_HAIR = 1e-6
+
+
+def check_loads(
+    feed: Feed,
+    runs: Runs,
+    itineraries: Itineraries,
+    loads: pl.DataFrame,
+    ridden: list[tuple[Trip, list[tuple[int, float]]]] | None,
+    findings: Findings,
+) -> int:
+    """Checks every load against who rides (None: not known for every parcel); gives the overloaded departures."""
+    pieces: dict[int, float] = defaultdict(float)
+    grams: dict[int, float] = defaultdict(float)
+    for trip, path in ridden or []:
+        for run, chance in path:
+            pieces[run] += chance * trip.wish.pieces
+            grams[run] += chance * trip.wish.pieces * trip.wish.weight
+    capacity_g, capacity_parcels = (
+        feed.departures["capacity_g"].to_list(),
+        feed.departures["capacity_parcels"].to_list(),
+    )
+    names = feed.departures["departure_id"].to_list()
+    overloads, seen = 0, set()
+    for load in rows(loads):
+        name = run_name(load["departure_id"], load["depart_at"])
+        run = itineraries.run_of.get((load["departure_id"], load["depart_at"]))
+        if run is None or run in seen:
+            findings.add("no_such_departure", "one row a dated departure", name, departure=name)
+            continue
+        seen.add(run)
+        if ridden is not None:
+            for unit, true in (("parcels", pieces[run]), ("grams", grams[run])):
+                if load[unit] is None or abs(load[unit] - true) > tolerance(true):
+                    findings.add("wrong_load", f"{true} {unit}", load[unit], departure=name)
+        row, factor = runs.departure[run], float(runs.factor[run])
+        over = False
+        for unit, limit in (("parcels", capacity_parcels[row]), ("grams", capacity_g[row])):
+            told = load["capacity_parcels" if unit == "parcels" else "capacity_g"]
+            limit = None if limit is None else limit * factor
+            if (told is None) != (limit is None) or (limit is not None and abs(told - limit) > tolerance(limit)):
+                findings.add("wrong_capacity", limit, told, departure=name)
+            over |= limit is not None and (load[unit] or 0.0) > limit * (1 + _HAIR) + _HAIR
+        overloads += over
+    for run in [run for run, load in pieces.items() if load > 0 and run not in seen]:
+        name = run_name(names[runs.departure[run]], float(runs.depart[run]))
+        findings.add("wrong_load", f"{pieces[run]} parcels", "no row", departure=name)
+    return overloads
+
+
+def check_summary(trips: list[Trip], summary: dict[str, Any], findings: Findings) -> None:
+    """Checks the totals of pieces and cost, and that the lower bound is not above the cost."""
+    unassigned: dict[str, int] = defaultdict(int)
+    for trip in trips:
+        if trip.parcel["status"] == "unassigned":
+            for reason in trip.parcel["reasons"] or []:
+                unassigned[reason] += trip.wish.pieces
+    cost = sum(trip.parcel["cost"] or 0.0 for trip in trips)
+    true: dict[str, float] = {
+        "parcels": sum(trip.wish.pieces for trip in trips),
+        "planned": sum(trip.wish.pieces for trip in trips if trip.parcel["status"] == "planned"),
+        "cost": cost,
+    }
+    for name, figure in true.items():
+        told = summary.get(name)
+        if told is None or abs(told - figure) > tolerance(figure):
+            findings.add("wrong_total", f"{name} {figure}", told)
+    told = summary.get("unassigned")
+    if isinstance(told, dict) and {reason: n for reason, n in told.items() if n} != dict(unassigned):
+        findings.add("wrong_total", f"unassigned {dict(unassigned)}", told)
+    bound = summary.get("lower_bound")
+    if bound is not None and bound > cost + tolerance(cost):
+        findings.add("wrong_total", f"lower_bound at most {cost}", bound)

@@ -1,0 +1,210 @@
+"""Forward through finished tables: what a parcel will do, what it costs and when it arrives.
+
+A parcel holding column j at row e rides the last row of the node that still has the value of e: values never fall along
+a node's rows, and waiting copies them bit for bit, so that row is where waiting any longer would cost more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from rookery.planning.engine.arrays import Block, Found, Net, Parcels
+
+
+@njit(nogil=True, cache=True)
+def ride_from(net: Net, value, column: int, row: int):
+    """The row that a parcel holding `row` rides. The value there must be finite."""
+    worth = value[row, column]
+    end = net.node_from[net.frm[row] + 1]
+    low = net.place[row]  # value[low] == worth
+    step = 1
+    while low + step < end and value[net.node_rows[low + step], column] == worth:
+        low += step
+        step *= 2
+    high = min(low + step, end)  # value[high] > worth, or high is the end
+    while high - low > 1:
+        middle = (low + high) // 2
+        if value[net.node_rows[middle], column] == worth:
+            low = middle
+        else:
+            high = middle
+    return net.node_rows[low]
+
+
+@njit(nogil=True, cache=True)
+def _grown(array, size: int):
+    """`array` with room for at least one more than `size`."""
+    if size < len(array):
+        return array
+    more = np.empty(2 * size + 16, array.dtype)
+    more[:size] = array
+    return more
+
+
+@njit(nogil=True, cache=True)
+def walk(net: Net, block: Block, value, column: int, row: int, legs, size: int):
+    """Append the itinerary along median times to `legs` from place `size`; returns (legs, new size).
+
+    `legs` grows as needed. The value at `row` must be finite.
+    """
+    while True:
+        ride = ride_from(net, value, column, row)
+        legs = _grown(legs, size)
+        legs[size] = ride
+        size += 1
+        node = net.to[ride]
+        if block.first[node] <= column < block.last[node]:
+            return legs, size
+        row = net.median_catch[ride]
+
+
+@njit(nogil=True, cache=True)
+def _insert(rows, chances, size: int, row: int, chance: float):
+    """Add chance to a row of the descending list rows[:size], keeping it sorted; returns (rows, chances, size)."""
+    place = size
+    while place > 0 and rows[place - 1] < row:
+        place -= 1
+    if place > 0 and rows[place - 1] == row:
+        chances[place - 1] += chance
+        return rows, chances, size
+    rows = _grown(rows, size)
+    chances = _grown(chances, size)
+    for i in range(size, place, -1):
+        rows[i] = rows[i - 1]
+        chances[i] = chances[i - 1]
+    rows[place] = row
+    chances[place] = chance
+    return rows, chances, size + 1
+
+
+@njit(nogil=True, cache=True)
+def push(net: Net, block: Block, value, column: int, row: int, confidence: float, rides, chances, size: int):
+    """Follow every outcome of the policy from `row` and sum up what happens.
+
+    Appends the rides that may be taken and their chances to `rides` and `chances` from place `size`. Returns (rides,
+    chances, new size, price a parcel, price a kilogram, cost of lateness and time counted from net.start, P(on time),
+    expected minute of delivery, first minute by which it is delivered with `confidence`).
+    """
+    ahead = np.empty(64, np.int32)  # rides still to follow, latest first: whatever leads to a ride comes before it
+    likely = np.empty(64, np.float64)
+    times = np.empty(64, np.int64)
+    weight = np.empty(64, np.float64)
+    ahead[0] = ride_from(net, value, column, row)
+    likely[0] = 1.0
+    waiting = 1
+    done = 0
+    fixed = 0.0
+    per_kg = 0.0
+    outcomes = net.ready.shape[1]
+    last_miles = block.delivery.shape[1]
+    while waiting > 0:
+        waiting -= 1
+        ride, chance = ahead[waiting], likely[waiting]
+        rides = _grown(rides, size)
+        chances = _grown(chances, size)
+        rides[size] = ride
+        chances[size] = chance
+        size += 1
+        fixed += chance * net.fixed[ride]
+        per_kg += chance * net.per_kg[ride]
+        node = net.to[ride]
+        if block.first[node] <= column < block.last[node]:
+            each = chance / (outcomes * last_miles)
+            for k in range(outcomes):
+                for m in range(last_miles):
+                    times = _grown(times, done)
+                    weight = _grown(weight, done)
+                    times[done] = net.ready[ride, k] + block.delivery[column, m]
+                    weight[done] = each
+                    done += 1
+        else:
+            for place in range(net.catch_from[ride], net.catch_from[ride + 1]):
+                onward = ride_from(net, value, column, net.catch_row[place])
+                ahead, likely, waiting = _insert(ahead, likely, waiting, onward, chance * net.catch_share[place])
+
+    cost = 0.0
+    on_time = 0.0
+    mean = 0.0
+    due = block.due[column]
+    for i in range(done):
+        mean += weight[i] * (times[i] - net.start)
+        if times[i] <= due:
+            on_time += weight[i]
+        else:
+            cost += weight[i] * (block.late[column] + block.late_day[column] * ((times[i] - due + 1439) // 1440))
+    cost += block.rate[column] * mean
+    order = np.argsort(times[:done])
+    sure = 0.0
+    by = times[order[done - 1]]
+    for i in order:
+        sure += weight[i]
+        if sure >= confidence - 1e-9:
+            by = times[i]
+            break
+    return rides, chances, size, fixed, per_kg, cost, min(on_time, 1.0), mean + net.start, by
+
+
+@njit(nogil=True, cache=True)
+def forward(net: Net, block: Block, value, parcels: Parcels, tolerance: float, loads, out: Found, legs):
+    """Follow the parcels of one block, sorted by (near, row); parcels alike in these share one itinerary.
+
+    Fills `out` and adds to `loads` (N, 2: pieces, grams) what is expected of the parcels settled here. A parcel is left
+    open (settled False) when its cost may exceed the optimum by more than `tolerance` of its cost: it needs a column of
+    its own weight. Returns (legs, leg_from): legs[leg_from[g]:leg_from[g + 1]] are the rows of group g.
+    """
+    none = len(net.frm)
+    count = len(parcels.row)
+    leg_from = np.zeros(count + 1, np.int64)
+    rides = np.empty(256, np.int32)
+    chances = np.empty(256, np.float64)
+    group = -1
+    leg_count = 0
+    size = 0
+    pieces = 0.0
+    grams = 0.0
+    fixed = per_kg = after = on_time = mean = 0.0
+    by = 0
+    reachable = False
+    for i in range(count):
+        column, row = parcels.near[i], parcels.row[i]
+        if i == 0 or column != parcels.near[i - 1] or row != parcels.row[i - 1]:
+            for j in range(size):
+                loads[rides[j], 0] += chances[j] * pieces
+                loads[rides[j], 1] += chances[j] * grams
+            pieces = grams = 0.0
+            size = 0
+            group += 1
+            reachable = row != none and np.isfinite(value[row, column])
+            if reachable:
+                legs, leg_count = walk(net, block, value, column, row, legs, leg_count)
+                rides, chances, size, fixed, per_kg, after, on_time, mean, by = push(
+                    net, block, value, column, row, parcels.confidence[i], rides, chances, 0
+                )
+            leg_from[group + 1] = leg_count
+        out.group[i] = group
+        if not reachable:
+            out.cost[i] = np.inf
+            out.bound[i] = np.inf
+            out.settled[i] = True
+            continue
+        share = parcels.share_far[i]
+        low = (1 - share) * value[row, column] - parcels.slack
+        if share > 0:
+            low += share * value[row, parcels.far[i]]
+        cost = fixed + per_kg * parcels.kilograms[i] + after
+        # the optimum is concave in the weight (a minimum of straight lines): the chord lies below it
+        error = cost - low if share > 0 else 0.0
+        out.settled[i] = error <= tolerance * max(1.0, cost)
+        out.cost[i] = cost
+        out.bound[i] = low
+        out.on_time[i] = on_time
+        out.mean[i] = mean
+        out.by[i] = by
+        if out.settled[i]:
+            pieces += parcels.pieces[i]
+            grams += parcels.grams[i]
+    for j in range(size):
+        loads[rides[j], 0] += chances[j] * pieces
+        loads[rides[j], 1] += chances[j] * grams
+    return legs[:leg_count].copy(), leg_from[: group + 2].copy()

@@ -1,0 +1,133 @@
+"""Planning as a library: frames in, frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rookery.base.progress import Progress, silent
+from rookery.planning.batch import Assignment, LastMiles, assign, last_miles
+from rookery.planning.reasons import Roads, why_unassigned
+from rookery.planning.timetable import Timetable, compile_timetable, distributions
+from rookery.terms.frames import Expansion, Feed
+from rookery.terms.time import DAY, NEVER, local_to_utc, utc_to_local
+
+
+@dataclass(frozen=True)
+class Model:
+    """A feed over a span of days, compiled for K outcomes."""
+
+    feed: Feed
+    timetable: Timetable
+    miles: LastMiles
+
+
+def compile_model(feed: Feed, expansion: Expansion, outcomes: int) -> Model:
+    """Compile the dated departures of `feed` for K `outcomes` (1 = deterministic, medians)."""
+    ids = sorted({*expansion.transit_ids, *feed.zones["delivery_id"].drop_nulls().to_list()})
+    tables = distributions(feed.transit, tuple(ids))
+    numbers = np.array([ids.index(name) for name in expansion.transit_ids] + [-1], np.int32)
+    runs = expansion.runs.with_columns(transit=pl.Series(numbers[expansion.runs["transit"].to_numpy()]))
+    timetable = compile_timetable(
+        runs,
+        feed.lanes,
+        feed.nodes["handling_minutes"].to_numpy(),
+        expansion.openings,
+        expansion.always_open.to_numpy(),
+        tables,
+        start=expansion.start,
+        end=expansion.end,
+        outcomes=outcomes,
+    )
+    return Model(feed, timetable, last_miles(feed.zones, ids, tables, outcomes))
+
+
+def plan_parcels(
+    model: Model, parcels: pl.DataFrame, *, threads: int, progress: Progress = silent
+) -> tuple[Assignment, NDArray[np.int64]]:
+    """Plan every parcel (schema PARCELS) that has an origin and a destination: (assignment, which parcels it is of).
+
+    Parcels that are where they are going need no leg: they are delivered when ready (and the last mile is over).
+    """
+    origin, destination = parcels["origin"].to_numpy(), parcels["destination"].to_numpy()
+    there = np.flatnonzero((origin >= 0) & (origin == destination))
+    travel = np.flatnonzero((origin >= 0) & (destination >= 0) & (origin != destination))
+    moving = assign(model.timetable, parcels[travel], model.miles, threads=threads, progress=progress)
+    return _joined(moving, _stay(model, parcels[there])), np.concatenate([travel, there])
+
+
+def _stay(model: Model, parcels: pl.DataFrame) -> dict[str, NDArray]:
+    """Delivery of parcels that start at their destination."""
+    column = {name: parcels[name].to_numpy() for name in parcels.columns if parcels[name].dtype.is_numeric()}
+    delivered = column["start_at"][:, None] + model.miles.minutes[column["zone"]]  # (n, K)
+    late = delivered > column["due_at"][:, None]
+    days = np.where(late, -(-(delivered - column["due_at"][:, None]) // DAY), 0)
+    cost = (
+        (late * column["late_cost"][:, None] + days * column["late_cost_per_day"][:, None]).mean(axis=1)
+        + column["time_cost_per_day"] / DAY * (delivered.mean(axis=1) - column["ready_at"])
+        + column["pickup_cost"]
+        + model.miles.cost[column["zone"]]
+    )
+    ordered = np.sort(delivered, axis=1)
+    outcomes = delivered.shape[1]
+    needed = np.ceil(column["confidence"] * outcomes - 1e-9).astype(np.int64).clip(1, outcomes)
+    return {
+        "cost": cost,
+        "on_time": 1.0 - late.mean(axis=1),
+        "expected_at": delivered.mean(axis=1),
+        "by_at": ordered[np.arange(len(ordered)), needed - 1],
+    }
+
+
+def _joined(moving: Assignment, stay: dict[str, NDArray]) -> Assignment:
+    count = len(stay["cost"])
+    return Assignment(
+        cost=np.concatenate([moving.cost, stay["cost"]]),
+        bound=np.concatenate([moving.bound, stay["cost"]]),
+        on_time=np.concatenate([moving.on_time, stay["on_time"]]),
+        expected_at=np.concatenate([moving.expected_at, stay["expected_at"]]),
+        by_at=np.concatenate([moving.by_at, stay["by_at"]]),
+        legs=moving.legs,
+        leg_from=np.concatenate([moving.leg_from, np.full(count, moving.leg_from[-1])]),
+        loads=moving.loads,
+        exact=moving.exact,
+        columns=moving.columns,
+    )
+
+
+def day_end(timezones: Sequence[str], at: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The first 23:59 on the wall of each time zone that is not before minute `at`; arrays of one length."""
+    zone = np.asarray(timezones, object)
+    result = np.empty(len(at), np.int64)
+    for name in set(timezones):
+        mine = np.flatnonzero(zone == name)
+        minute = np.asarray(at)[mine].astype(np.int64)
+        wall = utc_to_local(name, minute) // DAY * DAY + DAY - 1
+        end = local_to_utc(name, wall)
+        result[mine] = np.where(end >= minute, end, local_to_utc(name, wall + DAY))
+    return result
+
+
+def instants(minutes: NDArray, known: NDArray[np.bool_] | None = None) -> pl.Series:
+    """UTC instants of minutes; null where not `known` or NEVER."""
+    minutes = np.asarray(minutes, np.float64)
+    valid = (minutes != float(NEVER)) & np.isfinite(minutes)
+    if known is not None:
+        valid &= known
+    stamps = pl.Series(np.where(valid, np.round(minutes * 60) * 1_000_000, 0).astype(np.int64))
+    return pl.select(pl.when(pl.Series(valid)).then(stamps.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")))[:, 0]
+
+
+def unassigned_reasons(
+    model: Model, later: Model, parcels: pl.DataFrame, *, threads: int, progress: Progress = silent
+) -> pl.Series:
+    """Reasons of unassigned parcels (schema PARCELS); `later`: the same feed over twice the horizon."""
+    reached = np.zeros(len(parcels), np.bool_)
+    assignment, which = plan_parcels(later, parcels, threads=threads, progress=progress)
+    reached[which] = np.isfinite(assignment.cost)
+    roads = Roads(model.feed.nodes, model.feed.lanes, model.feed.departures)
+    return why_unassigned(roads, parcels, reached)

@@ -1,0 +1,138 @@
+"""A plan as the frames that are written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rookery.planning.batch import Assignment
+from rookery.planning.ops import Model, day_end, instants
+from rookery.terms.frames import PLAN_LEGS, PLAN_LOADS, PLAN_PARCELS
+
+
+def gather(frame: pl.DataFrame, column: str, rows: NDArray) -> pl.Series:
+    """A text column of `frame` at row numbers; -1 gives null."""
+    place = pl.Series(rows.astype(np.int64))
+    return frame[column].gather(pl.select(pl.when(place >= 0).then(place))[:, 0])
+
+
+def parcel_numbers(parcels: pl.DataFrame, assignment: Assignment, which: NDArray) -> dict[str, NDArray]:
+    """Per parcel of `parcels` (n): planned, cost and bound of the order (all pieces), times, number of legs."""
+    count = len(parcels)
+    cost = np.full(count, np.inf)
+    cost[which] = assignment.cost
+    planned = np.isfinite(cost)
+    pieces = parcels["pieces"].to_numpy().astype(np.float64)
+    refusal = parcels["unassigned_cost"].to_numpy()
+
+    def spread(values: NDArray, fill: float) -> NDArray:
+        full = np.full(count, fill, np.float64)
+        full[which] = values
+        return np.where(planned, full, fill)
+
+    legs = np.zeros(count, np.int64)
+    legs[which] = np.diff(assignment.leg_from)
+    bound = np.minimum(spread(assignment.bound, np.inf), np.where(planned, cost, np.inf))
+    return {
+        "planned": planned,
+        "pieces": pieces,
+        "cost": np.where(planned, cost, refusal) * pieces,
+        "bound": np.where(planned, bound, refusal) * pieces,
+        "on_time": spread(assignment.on_time, 0.0),
+        "expected_at": spread(assignment.expected_at, np.nan),
+        "by_at": spread(assignment.by_at, np.nan),
+        "legs": legs * planned,
+    }
+
+
+def legs_frame(model: Model, parcels: pl.DataFrame, assignment: Assignment, which: NDArray) -> pl.DataFrame:
+    """The legs of every planned parcel along median times (schema PLAN_LEGS), in the order of `parcels`."""
+    feed, table = model.feed, model.timetable
+    length = np.zeros(len(parcels), np.int64)
+    length[which] = np.diff(assignment.leg_from)
+    begin = np.zeros(len(parcels), np.int64)
+    begin[which] = assignment.leg_from[:-1]
+    first = np.cumsum(length) - length
+    parcel = np.repeat(np.arange(len(parcels)), length)
+    seq = np.arange(len(parcel)) - first[parcel]
+    rows = assignment.legs[begin[parcel] + seq]
+    kilograms = parcels["chargeable_g"].to_numpy()[parcel] / 1000.0
+    pieces = parcels["pieces"].to_numpy()[parcel]
+    lane = table.lane[rows]
+    cost = (table.net.fixed[rows] + table.net.per_kg[rows] * kilograms) * pieces
+    return pl.DataFrame(
+        {
+            "order_id": parcels["order_id"].gather(parcel),
+            "seq": pl.Series(seq + 1, dtype=pl.Int32),
+            "departure_id": gather(feed.departures, "departure_id", table.departure[rows]),
+            "lane_id": gather(feed.lanes, "lane_id", lane),
+            "carrier_id": gather(feed.lanes, "carrier_id", lane),
+            "mode": gather(feed.lanes, "mode", lane),
+            "from_node": gather(feed.nodes, "node_id", table.net.frm[rows]),
+            "to_node": gather(feed.nodes, "node_id", table.net.to[rows]),
+            "cutoff_at": instants(table.cutoff[rows]),
+            "depart_at": instants(table.depart[rows]),
+            "arrive_at": instants(table.median_arrive[rows]),
+            "cost": cost,
+        },
+        schema=PLAN_LEGS,
+    )
+
+
+def loads_frame(model: Model, assignment: Assignment) -> pl.DataFrame:
+    """Expected loads of the departures that carry anything (schema PLAN_LOADS), by cut-off."""
+    table = model.timetable
+    rows = np.flatnonzero(assignment.loads[:, 0] > 0)
+
+    def limit(values: NDArray) -> pl.Series:
+        return pl.Series(values[rows]).replace(np.inf, None)
+
+    return pl.DataFrame(
+        {
+            "departure_id": gather(model.feed.departures, "departure_id", table.departure[rows]),
+            "depart_at": instants(table.depart[rows]),
+            "parcels": assignment.loads[rows, 0],
+            "grams": assignment.loads[rows, 1],
+            "capacity_parcels": limit(table.capacity_parcels),
+            "capacity_g": limit(table.capacity_g),
+            "shadow_price": np.zeros(len(rows)),
+        },
+        schema=PLAN_LOADS,
+    )
+
+
+def parcels_frame(
+    model: Model, parcels: pl.DataFrame, numbers: dict[str, NDArray], legs: pl.DataFrame, reasons: pl.Series
+) -> pl.DataFrame:
+    """One row an order (schema PLAN_PARCELS); reasons: a list for every parcel, empty when planned."""
+    planned = numbers["planned"]
+    zones = model.feed.nodes["timezone"].gather(np.maximum(parcels["destination"].to_numpy(), 0)).to_list()
+    promised = np.full(len(parcels), np.nan)
+    where = np.flatnonzero(planned)
+    promised[where] = day_end([zones[place] for place in where], numbers["by_at"][where].astype(np.int64))
+    parcel = np.repeat(np.arange(len(parcels)), numbers["legs"])
+    transport = np.bincount(parcel, legs["cost"].to_numpy(), len(parcels))
+    return pl.DataFrame(
+        {
+            "order_id": parcels["order_id"],
+            "status": pl.select(pl.when(pl.Series(planned)).then(pl.lit("planned")).otherwise(pl.lit("unassigned")))[:, 0],
+            "reasons": reasons,
+            "service_id": gather(model.feed.services, "service_id", parcels["service"].to_numpy()),
+            "due_at": instants(parcels["due_at"].to_numpy()),
+            "promised_at": instants(promised),
+            "expected_at": instants(numbers["expected_at"]),
+            "on_time_probability": numbers["on_time"],
+            "cost": numbers["cost"],
+            "transport_cost": transport,
+            "chargeable_g": parcels["chargeable_g"],
+            "legs": pl.Series(numbers["legs"], dtype=pl.Int32),
+        },
+        schema=PLAN_PARCELS,
+    )
+
+
+def overloaded(loads: pl.DataFrame) -> int:
+    """How many dated departures carry more than they can."""
+    over = (pl.col("parcels") > pl.col("capacity_parcels") + 1e-6) | (pl.col("grams") > pl.col("capacity_g") + 1e-3)
+    return loads.filter(over).height
