@@ -5,7 +5,7 @@ A row with a fault is left out and told, with every fault it has; the other rows
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -96,15 +96,20 @@ def keep(
     column: str | None = None,
     shows: Sequence[str] = (),
     message: str | None = None,
+    words: Callable[[Any], str] | None = None,
 ) -> pl.DataFrame:
-    """The rows that are good; a finding for each of the others, showing what stands in `column` (or in `shows`)."""
+    """The rows that are good; a finding for each of the others, showing what stands in `column` (or in `shows`).
+
+    `words` writes a value the way the file does; without it numbers are written plainly.
+    """
     if good.all():
         return frame
     out = frame.filter(~good)
     shown = shows or ([column] if column else [])
 
     def about(i: int) -> tuple[str | None, str | None]:
-        return " ".join(str(out[name][i]) for name in shown if out[name][i] is not None) or None, message
+        cells = (out[name][i] for name in shown)
+        return " ".join((words or _plain)(cell) for cell in cells if cell is not None) or None, message
 
     findings.add_rows(code, file, out["line"].to_numpy(), about, column=column)
     return frame.filter(good)
@@ -114,6 +119,10 @@ def keep_first(frame: pl.DataFrame, key: Sequence[str], findings: Findings, file
     """The rows whose `key` has not stood before; a finding for each of the others."""
     first = frame.select(pl.struct(key).is_first_distinct()).to_series()
     return keep(frame, first, findings, file, code, column=key[0] if len(key) == 1 else None, shows=key)
+
+
+def _plain(cell: Any) -> str:
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def _nowhere(frame: pl.DataFrame) -> pl.Series:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import polars as pl
 from msgspec import Struct
 
-from rookery.terms.time import DAY, day_number
+from rookery.terms.time import DAY, day_number, from_minute
 
 Kind = Literal[
     "text",
@@ -75,6 +75,11 @@ FIRST_AT, LAST_AT = 0, (day_number(date(2200, 1, 1))) * DAY
 def parse(column: Column, raw: pl.Series) -> Parsed:
     """The typed values of a column, null where the cell is empty or has an error, and the faults."""
     return _KINDS[column.kind](column, raw)
+
+
+def minute_text(minute: int) -> str:
+    """A UTC minute the way files write it: `YYYY-MM-DDTHH:MMZ`."""
+    return f"{from_minute(minute):%Y-%m-%dT%H:%MZ}"
 
 
 def as_text(raw: pl.Series) -> pl.Series | None:
@@ -163,7 +168,7 @@ def _words(column: Column, raw: pl.Series) -> Parsed:
     def read(words: str) -> list[str] | None:
         found = dict.fromkeys(word.strip() for word in words.split("|"))
         found.pop("", None)
-        return list(found) if all(word in column.words for word in found) else None
+        return list(found) if found and all(word in column.words for word in found) else None
 
     def read_all(_: Column, text: pl.Series) -> Parsed:
         values = _by_distinct(text, read, pl.List(pl.String))

@@ -81,9 +81,9 @@ def _read_parquet(path: Path, file: str, columns: Sequence[Column], findings: Fi
             return
         rows = int(lazy.select(pl.len()).collect().item())
         if not rows:
-            yield lazy.select(place).collect().with_columns(line=pl.Series([], dtype=pl.Int64))
+            yield lazy.select(*place).collect().with_columns(line=pl.Series([], dtype=pl.Int64))
         for first in range(0, min(rows, MAX_ROWS + 1), _SLICE):
-            raw = lazy.select(place).slice(first, _SLICE).collect()
+            raw = lazy.select(*place).slice(first, _SLICE).collect()
             yield raw.with_columns(line=pl.int_range(first + 2, first + 2 + raw.height, dtype=pl.Int64))
     # a damaged file can make the decoder panic, which is no Exception
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:

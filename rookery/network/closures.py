@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 _TARGETS = ("departure_id", "lane_id", "node_id")
 
 
-def longest_delay(closures: pl.DataFrame) -> int:
-    """The most minutes a departure can be moved: delays add up over its own, its lane's and its node's closures."""
-    per_target = [
-        closures.drop_nulls(target).group_by(target).agg(pl.col("delay_minutes").cast(pl.Int64).sum())
-        for target in _TARGETS
-    ]
-    return sum(max(delays["delay_minutes"], default=0) for delays in per_target)
+def earliest_schedule(closures: pl.DataFrame, start: int) -> int:
+    """The earliest scheduled minute from which closures may move a departure to `start` or later.
+
+    Delays add up over a departure's own, its lane's and its node's closures, and none begins before its window.
+    """
+    delaying = closures.filter(pl.col("delay_minutes") > 0)
+    total = pl.col("delay_minutes").cast(pl.Int64).sum()
+    longest = sum(
+        max(delaying.drop_nulls(target).group_by(target).agg(total)["delay_minutes"], default=0) for target in _TARGETS
+    )
+    return min(start, max(start - longest, min(delaying["from_at"], default=start)))
 
 
 def effects(
@@ -24,7 +28,8 @@ def effects(
     """What all closures together do to each dated departure: its capacity factor (0 = does not run) and its delay.
 
     `templates` has departure_id, lane_id and node_id (the node it leaves); `template` (a row of it) and `depart_at`
-    give each dated departure and its scheduled minute. Factors multiply, delays (minutes) add.
+    give each dated departure and its scheduled minute. Factors multiply, delays (minutes) add; a closure that gives
+    no factor leaves capacity as it is.
     """
     factor, delay = np.ones(len(template)), np.zeros(len(template), np.int64)
     if closures.is_empty() or not len(template):

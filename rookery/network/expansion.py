@@ -22,7 +22,7 @@ def expand(feed: Feed, start: int, end: int) -> Expansion:
     """
     transit_ids = tuple(feed.transit["transit_id"].unique().sort())
     templates = _templates(feed, transit_ids)
-    template, depart_at = _dated(feed, templates, start - closures.longest_delay(feed.closures), end)
+    template, depart_at = _dated(feed, templates, closures.earliest_schedule(feed.closures, start), end)
     factor, delay = closures.effects(feed.closures, templates, template, depart_at)
     depart_at += delay
     keep = (factor > 0) & (depart_at >= start) & (depart_at < end)

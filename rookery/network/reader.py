@@ -10,6 +10,7 @@ import polars as pl
 
 from rookery.base.archive import files_of
 from rookery.base.columns import keep
+from rookery.base.kinds import minute_text
 from rookery.base.notices import Findings, shown
 from rookery.base.tables import read_table, sha256
 from rookery.network.model import COLUMNS, NOTICES, REQUIRED
@@ -47,12 +48,17 @@ def _read(path: Path, present: dict[str, Path], findings: Findings) -> Feed:
     info = _read_info(path, present.get("feed.json"), findings)
     files = {table: _file_of(table, present, findings) for table in COLUMNS}
     frames: dict[str, pl.DataFrame] = {}
+    read: dict[str, Path] = {}
     for table, columns in COLUMNS.items():
         file = files[table]
-        frame = read_table(present[file], file, columns, FEED[table], findings) if file in present else None
-        if file not in present and table in REQUIRED:
+        frame = None
+        if file in present:
+            frame = read_table(present[file], file, columns, FEED[table], findings)
+        elif table in REQUIRED:
             findings.add("missing_file", file)
         frames[table] = empty(FEED[table]) if frame is None else frame
+        if frame is not None:
+            read[file] = present[file]
     frames = resolve(_completed(frames, files, findings), files, findings)
     lacking = [files[table] for table in REQUIRED if frames[table].is_empty()]
     if info is None:
@@ -63,7 +69,7 @@ def _read(path: Path, present: dict[str, Path], findings: Findings) -> Feed:
         info=info,
         **frames,
         notices=findings.notices(),
-        sha256=_sha256({file: present[file] for file in ["feed.json", *files.values()] if file in present}),
+        sha256=_sha256(read | {"feed.json": present["feed.json"]}),
         source=str(path),
         files=files,
     )
@@ -133,13 +139,15 @@ def _completed(
 ) -> dict[str, pl.DataFrame]:
     """Frames with the defaults that depend on other columns, and without rows whose columns contradict each other."""
     nodes, closures = frames["nodes"], frames["closures"]
-    both = nodes["open_from"].is_null() == nodes["open_until"].is_null()
-    nodes = keep(nodes, both, findings, files["nodes"], "open_hours_incomplete", shows=("open_from", "open_until"))
+    for given, lacking in (("open_from", "open_until"), ("open_until", "open_from")):
+        paired = nodes[given].is_null() | nodes[lacking].is_not_null()
+        message = f"{given} is given and {lacking} is not"
+        nodes = keep(nodes, paired, findings, files["nodes"], "open_hours_incomplete", column=lacking, message=message)
     targets = ("node_id", "lane_id", "departure_id")
     one = closures.select(pl.sum_horizontal(pl.col(name).is_not_null() for name in targets) == 1).to_series()
     closures = keep(closures, one, findings, files["closures"], "closure_target", shows=targets)
     ahead = closures["until_at"] > closures["from_at"]
-    closures = keep(closures, ahead, findings, files["closures"], "closure_span", column="until_at")
+    closures = keep(closures, ahead, findings, files["closures"], "closure_span", column="until_at", words=minute_text)
     closed = pl.when(pl.col("delay_minutes").is_null()).then(0.0).otherwise(1.0)
     crosses = pl.col("open_until") <= pl.col("open_from")
     return frames | {

@@ -43,8 +43,8 @@ def sample_orders(feed: Feed, count: int, seed: int, ready_on: date | None = Non
     Who ships where follows a gravity model (see orders.demand); weights are log-normal with a median of 400 g up to
     30 kg; 8% hold batteries and 4% liquids where lanes take them; one end in five that zones serve is given by postal
     code instead of node; parcels are ready during the local working day of `ready_on` (default Tuesday 2026-09-15),
-    most often about 18:00. `ready_at` is an aware UTC instant. Raises InvalidInput for a count below 1, a negative seed or a feed in which no place that ships
-    reaches any place that receives.
+    most often about 18:00. `ready_at` is an aware UTC instant. Raises InvalidInput for a count below 1, a negative
+    seed or a feed in which no place that ships reaches any place that receives.
     """
     if count < 1:
         raise InvalidInput("sample.count", f"{count} orders cannot be sampled.", "ask for one order or more")
@@ -139,19 +139,17 @@ def _ends(feed: Feed, end: str, node: NDArray[np.int64], rng: np.random.Generato
     choices = np.searchsorted(served, node, side="right") - first
     by_address = (choices > 0) & (rng.random(len(node)) < BY_ADDRESS)
     zone = first + (rng.random(len(node)) * choices).astype(np.int64)
+    numbered = zones.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("zone"), "country", "postal_prefix")
     prefix = pl.col("postal_prefix").fill_null("")
     digits = pl.col("digits").cast(pl.String).str.zfill(5)
     code = (prefix + digits).str.slice(0, pl.max_horizontal(prefix.str.len_chars() + 2, 5))
+    by = pl.col("by_address")
     ends = (
-        pl.DataFrame({"zone": zone, "node": node, "digits": rng.integers(0, 100_000, len(node))})
-        .with_columns(pl.when(by_address).then("zone"), pl.when(~by_address).then("node"))
-        .join(
-            zones.select("country", "postal_prefix").with_row_index("zone"),
-            "zone",
-            "left",
-            maintain_order="left",
-        )
-        .with_columns(pl.when(by_address).then(code).alias("postal_code"))
+        pl.DataFrame({"by_address": by_address, "zone": zone, "node": node})
+        .with_columns(pl.Series("digits", rng.integers(0, 100_000, len(node))))
+        .with_columns(pl.when(by).then("zone").alias("zone"), pl.when(~by).then("node").alias("node"))
+        .join(numbered, "zone", "left", maintain_order="left")
+        .with_columns(pl.when(by).then(code).alias("postal_code"))
     )
     return {
         f"{end}_node": feed.nodes["node_id"].gather(ends["node"]),

@@ -74,8 +74,8 @@ def plain_runs(feed, start: int, end: int) -> list[tuple]:
                     or closure["node_id"] == from_node
                 )
                 if meant and closure["from_at"] <= scheduled < closure["until_at"]:
-                    factor *= closure["capacity_factor"]
-                    depart_at += closure["delay_minutes"]
+                    factor *= 1.0 if closure["capacity_factor"] is None else closure["capacity_factor"]
+                    depart_at += closure["delay_minutes"] or 0
             if factor > 0 and start <= depart_at < end:
                 room = [run[name] * factor if run[name] is not None else float("inf") for name in CAPACITIES]
                 found.append((depart_at - run["cutoff_minutes"], number, depart_at, *room))
@@ -128,8 +128,8 @@ def feeds(draw, make_feed):
                 kind: f"{ids}{draw(st.integers(0, 2))}",
                 "from_at": from_at,
                 "until_at": from_at + draw(st.integers(1, 3 * DAY)),
-                "capacity_factor": draw(st.sampled_from([0.0, 0.5, 1.0])),
-                "delay_minutes": draw(st.sampled_from([0, 45, 2000])),
+                "capacity_factor": draw(st.sampled_from([None, 0.0, 0.5])),
+                "delay_minutes": draw(st.sampled_from([None, 0, 45, 2000])),
             }
         )
     feed = make_feed(
@@ -276,3 +276,11 @@ def test_a_delay_carries_departures_over_the_edges_of_the_span(corridor):
     moved = [at("2026-06-04T08:00"), at("2026-06-05T08:00")]
     assert expand(feed, at("2026-06-01"), at("2026-06-03")).runs.is_empty()
     assert expand(feed, at("2026-06-04"), at("2026-06-06")).runs["depart_at"].to_list() == sorted(moved * 2)
+
+
+def test_an_absurd_delay_costs_no_time(corridor):
+    """A delay of a thousand years looks back no further than the window it stands in."""
+    closure = {"lane_id": "bn", "from_at": at("2026-06-01"), "until_at": at("2026-06-02"), "capacity_factor": None}
+    feed = corridor({"depart_minute": 600}, closures=[{**closure, "delay_minutes": 525_600_000}])
+    runs = expand(feed, at("2026-06-01"), at("2026-06-04")).runs
+    assert runs["depart_at"].to_list() == [at("2026-06-02T08:00"), at("2026-06-03T08:00")]

@@ -107,7 +107,7 @@ def test_a_closed_node_works_again_when_the_closure_ends(make_feed):
                 "node_id": "a",
                 "from_at": at("2026-06-02"),
                 "until_at": at("2026-06-03"),
-                "capacity_factor": 0.5,
+                "capacity_factor": None,
                 "delay_minutes": 60,
             },
         ],

@@ -421,13 +421,7 @@ def plan(feed: Feed, orders: pl.DataFrame, start: datetime, horizon_days: int, o
     frame = pl.DataFrame(parcels, schema=PLAN_PARCELS)
     count = dict(zip(orders["order_id"], orders["pieces"], strict=True))
     planned = [count[p["order_id"]] for p in parcels if p["status"] == "planned"]
-    return Plan(
-        frame,
-        pl.DataFrame(legs, schema=PLAN_LEGS),
-        pl.DataFrame(loads, schema=PLAN_LOADS),
-        {
-            "start": start.isoformat(), "horizon_end": instant(network.end).isoformat(),
-            "horizon_days": horizon_days, "outcomes": outcomes,
-        },  # fmt: skip
-        {"parcels": sum(count.values()), "planned": sum(planned), "cost": frame["cost"].sum()},
-    )  # fmt: skip
+    end = instant(network.end).isoformat()
+    manifest = {"start": start.isoformat(), "horizon_end": end, "horizon_days": horizon_days, "outcomes": outcomes}
+    summary = {"parcels": sum(count.values()), "planned": sum(planned), "cost": frame["cost"].sum()}
+    return Plan(frame, pl.DataFrame(legs, PLAN_LEGS), pl.DataFrame(loads, PLAN_LOADS), manifest, summary)

@@ -23,6 +23,7 @@ TIMEZONES = [
 ]
 HOURS = [(None, None), (None, None), (480, 1080), (1320, 1800), (0, 1440), (150, 1410)]
 CALENDARS = ["daily", "daily", "weekdays", "holidays", "odd"]
+ACCEPTS = [["general", "battery"], ["general", "battery", "liquid"], ["general"]] * 2 + [["battery"]]
 TRANSIT = {
     "narrow": [(0.1, 0.85), (0.5, 1.0), (0.9, 1.37)],
     "skewed": [(0.05, 0.731), (0.5, 1.0), (0.8, 1.1), (0.99, 2.7)],
@@ -82,13 +83,14 @@ def build(random: Random, outcomes: tuple[int, ...]) -> Case:
         "services": _services(random),
         "closures": [_closure(random, start, names, departures)] if departures and random.random() < 0.3 else [],
     }
-    frames = {name: _frame(rows, FEED[name]) for name, rows in tables.items()}
+    frames = {name: frame(rows, FEED[name]) for name, rows in tables.items()}
     feed = Feed(FeedInfo("random", "1", "EUR"), **frames)
-    orders = _frame([_order(random, i, names, start) for i in range(random.randint(3, 6))], ORDERS)
+    orders = frame([_order(random, i, names, start) for i in range(random.randint(3, 6))], ORDERS)
     return Case(feed, orders, start, random.randint(3, 5), k)
 
 
-def _frame(rows: list[dict], schema: dict) -> pl.DataFrame:
+def frame(rows: list[dict], schema: dict) -> pl.DataFrame:
+    """Rows as a frame of the feed, numbered as lines of a file."""
     return pl.DataFrame([{**row, "line": i + 2} for i, row in enumerate(rows)], schema=schema)
 
 
@@ -106,7 +108,7 @@ def _lane(random: Random, i: int, origin: str, to: str) -> dict:
     return {
         "lane_id": f"l{i}", "from_node": origin, "to_node": to, "mode": random.choice(["truck", "truck", "air", "sea"]),
         "carrier_id": random.choice([None, "c1"]),
-        "accepts": random.choice([["general", "battery"], ["general", "battery", "liquid"], ["general"]] * 2 + [["battery"]]),
+        "accepts": random.choice(ACCEPTS),
         "max_weight_g": random.choice([None] * 8 + [2000.0, 999.5]),
         "max_side_mm": random.choice([None] * 8 + [400.0]),
     }  # fmt: skip

@@ -113,9 +113,9 @@ def _gate(draft: Draft, iata: str, size: int) -> Gate:
     hub = draft.node(
         f"{iata}-HUB", "hub", beside[1], f"{iata} hub", handling_minutes=int(draft.rng.integers(6, 11)) * 15
     )
-    draft.connect(hub, node, SHUTTLE, draft.spread(16), "daily", minutes=20)
-    draft.connect(node, customs, SHUTTLE, draft.spread(16), "daily", minutes=15)
-    draft.connect(customs, hub, CLEARANCE, draft.spread(16), "daily", minutes=20)
+    draft.connect(hub, node, SHUTTLE, draft.spread(20), "daily", minutes=20)
+    draft.connect(node, customs, SHUTTLE, draft.spread(20), "daily", minutes=15)
+    draft.connect(customs, hub, CLEARANCE, draft.spread(20), "daily", minutes=20)
     return Gate(iata, size, customs_area(place.country), node, customs, hub)
 
 
@@ -252,7 +252,7 @@ def _origins(draft: Draft, country: str, count: int, gates: list[Gate]) -> None:
             f"{place.name} warehouse",
         )
         for rank, hub in enumerate(_near_hubs(draft, node, gates)):
-            draft.connect(node, hub, _truck(draft), draft.spread(6 - 2 * rank, 600, 1380), f"work-{country}")
+            draft.connect(node, hub, _truck(draft), draft.spread(7 - 3 * rank, 600, 1380), f"work-{country}")
             draft.connect(hub, node, _truck(draft), draft.spread(1, 300, 600), f"work-{country}")
 
 

@@ -1,0 +1,352 @@
+"""The check says nothing about right plans and names every planted fault."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import exhaustive
+import numpy as np
+import polars as pl
+import pytest
+import random_feeds
+from hypothesis import HealthCheck, given, settings
+
+from rookery.planning.check import CODES, check_plan
+from rookery.planning.check.days import Calendars, Hours, day_end, utc_minute
+from rookery.planning.check.runs import Distributions
+from rookery.terms.frames import FEED, ORDERS, Feed, FeedInfo
+
+START = datetime(2024, 3, 4, tzinfo=UTC)  # a Monday
+
+
+def _feed() -> Feed:
+    """a -> b by truck (cheap, early) or air (dear, late, general goods only), b -> c by truck in the evening."""
+    week = dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), True)
+    node = {"kind": "hub", "country": "DE", "timezone": "Europe/Berlin", "handling_minutes": 30}
+    lane = {"accepts": ["general", "battery"], "carrier_id": "c1"}
+    run = {"calendar_id": "daily", "cutoff_minutes": 30, "cost_per_kg": 0.5, "transit_id": "spread"}
+    rows = {
+        "nodes": [{"node_id": n, **node} for n in "abcd"],
+        "lanes": [
+            {**lane, "lane_id": "ab", "from_node": "a", "to_node": "b", "mode": "truck"},
+            {**lane, "lane_id": "ab-air", "from_node": "a", "to_node": "b", "mode": "air", "accepts": ["general"]},
+            {**lane, "lane_id": "bc", "from_node": "b", "to_node": "c", "mode": "truck", "max_side_mm": 900.0,
+             "max_weight_g": 9000.0},
+        ],
+        "departures": [
+            {**run, "departure_id": "ab1", "lane_id": "ab", "depart_minute": 480, "transit_minutes": 300,
+             "cost_per_parcel": 4.0, "capacity_parcels": 5.0},
+            {**run, "departure_id": "air1", "lane_id": "ab-air", "depart_minute": 720, "transit_minutes": 60,
+             "cost_per_parcel": 9.0},
+            {**run, "departure_id": "bc1", "lane_id": "bc", "depart_minute": 1080, "transit_minutes": 120,
+             "cost_per_parcel": 3.0},
+        ],
+        "transit": [{"transit_id": "spread", "quantile": q, "factor": f} for q, f in ((0, 0.9), (0.5, 1), (1, 3))],
+        "calendars": [
+            {"calendar_id": "daily", **week, "start_on": date(2024, 3, 1), "end_on": date(2024, 3, 31)}
+        ],
+        "services": [
+            {"service_id": "next", "due_days": 1, "confidence": 0.9, "late_cost": 20.0, "late_cost_per_day": 1.0,
+             "time_cost_per_day": 6.0, "unassigned_cost": 1000.0, "modes": ["truck", "air"]},
+        ],
+    }  # fmt: skip
+    info = FeedInfo("small", "1", "EUR")
+    return Feed(info, **{name: random_feeds.frame(rows.get(name, []), schema) for name, schema in FEED.items()})
+
+
+def _orders() -> pl.DataFrame:
+    ready = exhaustive.minute(START)
+    row = {"from_node": "a", "to_node": "c", "ready_at": ready, "goods": "general", "pieces": 1, "service_id": "next"}
+    return random_feeds.frame(
+        [
+            {**row, "order_id": "early", "weight_g": 1000.0, "pieces": 2},
+            {**row, "order_id": "noon", "weight_g": 500.0, "ready_at": ready + 540},
+            {**row, "order_id": "big", "weight_g": 700.0, "length_mm": 500.0, "width_mm": 400.0, "height_mm": 300.0},
+            {**row, "order_id": "lane", "weight_g": 100.0, "to_node": "d"},
+            {**row, "order_id": "last", "weight_g": 100.0, "ready_at": ready + 99 * 1440},
+        ],
+        ORDERS,
+    )
+
+
+def _plan(outcomes: int) -> exhaustive.Plan:
+    return exhaustive.plan(_feed(), _orders(), START, 5, outcomes)
+
+
+def _codes(plan: exhaustive.Plan, **options) -> set[str]:
+    return {v.code for v in check_plan(_feed(), _orders(), *plan.parts(), **options).violations}
+
+
+@given(case=random_feeds.cases())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_check_agrees_with_the_exhaustive_reference(case: random_feeds.Case) -> None:
+    """Two implementations of the public text that share no code find the same costs, times, chances and reasons."""
+    plan = exhaustive.plan(case.feed, case.orders, case.start, case.horizon_days, case.outcomes)
+    report = check_plan(case.feed, case.orders, *plan.parts())
+    assert report.violations == []
+    assert report.checked["orders"] == case.orders.height
+
+
+@pytest.mark.parametrize("outcomes", [1, 4])
+def test_a_right_plan_passes(outcomes: int) -> None:
+    """A plan built by hand from the public text has no violation, and every parcel's optimum was found again."""
+    plan = _plan(outcomes)
+    report = check_plan(_feed(), _orders(), *plan.parts())
+    assert report.violations == []
+    assert plan.parcels["status"].to_list() == ["planned"] * 3 + ["unassigned"] * 2
+    assert report.checked["costs_rederived"] == 4  # all but the one no lane leads to
+    assert report.overloads == 0
+
+
+def _set(table: str, column: str, value, **where) -> Callable[[exhaustive.Plan], None]:
+    """A fault: `column` of the rows that match `where` becomes `value` (or what it makes of the old one)."""
+
+    def apply(plan: exhaustive.Plan) -> None:
+        frame: pl.DataFrame = getattr(plan, table)
+        hit = pl.lit(True)
+        for name, wanted in where.items():
+            hit = hit & (pl.col(name) == wanted)
+        new = value(pl.col(column)) if callable(value) else pl.lit(value, dtype=frame.schema[column])
+        assert frame.filter(hit).height > 0
+        setattr(plan, table, frame.with_columns(pl.when(hit).then(new).otherwise(pl.col(column)).alias(column)))
+
+    return apply
+
+
+def _rows(table: str, edit: Callable[[pl.DataFrame], pl.DataFrame]) -> Callable[[exhaustive.Plan], None]:
+    """A fault that edits the rows of a table."""
+    return lambda plan: setattr(plan, table, edit(getattr(plan, table)))
+
+
+def _both(*faults: Callable[[exhaustive.Plan], None]) -> Callable[[exhaustive.Plan], None]:
+    return lambda plan: [fault(plan) for fault in faults][-1]
+
+
+def _later(**by) -> Callable[[pl.Expr], pl.Expr]:
+    return lambda column: column.dt.offset_by("".join(f"{n}{unit}" for unit, n in by.items()))
+
+
+def _leave_out(order: str) -> Callable[[exhaustive.Plan], None]:
+    """Refuses an order that could be brought."""
+    return _both(
+        _rows("legs", lambda f: f.filter(pl.col("order_id") != order)),
+        _set("parcels", "status", "unassigned", order_id=order),
+        _set("parcels", "reasons", ["no_capacity"], order_id=order),
+        _set("parcels", "cost", 1000.0, order_id=order),
+        _set("parcels", "legs", 0, order_id=order),
+    )
+
+
+def _move(order: str, seq: int, days: int) -> Callable[[exhaustive.Plan], None]:
+    """Puts a leg on the same departure of another day, its times consistent."""
+    return _both(*(_set("legs", f"{what}_at", _later(d=days), order_id=order, seq=seq) for what in
+                   ("cutoff", "depart", "arrive")))  # fmt: skip
+
+
+FAULTS: list[tuple[str, Callable[[exhaustive.Plan], None]]] = [
+    ("missing_order", _rows("parcels", lambda f: f.filter(pl.col("order_id") != "noon"))),
+    ("duplicate_order", _rows("parcels", lambda f: pl.concat([f, f.head(1)]))),
+    ("unknown_order", _set("parcels", "order_id", "ghost", order_id="noon")),
+    ("wrong_status", _set("parcels", "status", "lost", order_id="noon")),
+    ("wrong_service", _set("parcels", "service_id", "slow", order_id="noon")),
+    ("wrong_chargeable", _set("parcels", "chargeable_g", 700.0, order_id="big")),
+    ("wrong_due", _set("parcels", "due_at", _later(h=1), order_id="early")),
+    ("wrong_leg_count", _set("parcels", "legs", 3, order_id="early")),
+    ("wrong_leg_count", _set("legs", "seq", 5, order_id="early", seq=2)),
+    ("stray_leg", _set("legs", "order_id", "ghost", order_id="noon")),
+    ("stray_leg", _both(_leave_out("noon"), lambda plan: setattr(plan, "legs", _plan(1).legs))),
+    ("no_such_departure", _set("legs", "depart_at", _later(m=30), order_id="noon", seq=1)),
+    ("no_such_departure", _set("legs", "departure_id", "zz", order_id="noon", seq=1)),
+    ("no_such_departure", _move("noon", 2, 60)),
+    ("no_such_departure", _set("loads", "depart_at", _later(m=1), departure_id="air1")),
+    ("wrong_leg_fact", _set("legs", "lane_id", "ab", order_id="noon", seq=1)),
+    ("wrong_leg_fact", _set("legs", "carrier_id", "c2", order_id="noon", seq=1)),
+    ("wrong_cutoff", _set("legs", "cutoff_at", _later(m=30), order_id="early", seq=1)),
+    ("wrong_arrival", _set("legs", "arrive_at", _later(m=-1), order_id="early", seq=2)),
+    ("teleport", _rows("legs", lambda f: f.filter((pl.col("order_id") != "early") | (pl.col("seq") == 2)))),
+    ("teleport", _rows("legs", lambda f: f.filter((pl.col("order_id") != "early") | (pl.col("seq") == 1)))),
+    ("missed_cutoff", _move("early", 1, 1)),
+    ("missed_cutoff", _set("legs", "order_id", lambda column: pl.lit("noon"), order_id="early", seq=1)),
+    ("wrong_leg_cost", _set("legs", "cost", lambda column: column + 0.01, order_id="early", seq=1)),
+    ("wrong_leg_cost", _set("legs", "cost", lambda column: column / 2, order_id="early")),  # pieces forgotten
+    ("wrong_transport_cost", _set("parcels", "transport_cost", 1.0, order_id="early")),
+    ("wrong_cost", _set("parcels", "cost", lambda column: column + 0.5, order_id="early")),
+    ("wrong_cost", _set("parcels", "cost", 50.0, order_id="last")),
+    ("not_cheapest", _set("parcels", "cost", lambda column: column + 0.5, order_id="early")),
+    ("impossible_cost", _set("parcels", "cost", lambda column: column - 0.5, order_id="early")),
+    ("wrong_expected", _set("parcels", "expected_at", _later(h=-2), order_id="early")),
+    ("wrong_chance", _set("parcels", "on_time_probability", 1.5, order_id="early")),
+    ("wrong_chance", _set("parcels", "on_time_probability", 0.5, order_id="early")),
+    ("wrong_promise", _set("parcels", "promised_at", _later(d=1), order_id="early")),
+    ("wrong_promise", _set("parcels", "promised_at", _later(h=1), order_id="early")),
+    ("deliverable_unassigned", _leave_out("noon")),
+    ("unknown_reason", _set("parcels", "reasons", ["bad_luck"], order_id="last")),
+    ("unknown_reason", _set("parcels", "reasons", [], order_id="last")),
+    ("unknown_reason", _set("parcels", "reasons", ["no_lane"], order_id="early")),
+    ("wrong_reasons", _set("parcels", "reasons", ["over_weight"], order_id="lane")),
+    ("wrong_reasons", _set("parcels", "reasons", ["no_lane"], order_id="last")),
+    ("wrong_reasons", _set("parcels", "reasons", ["beyond_horizon"], order_id="last")),
+    ("wrong_load", _set("loads", "parcels", lambda column: column + 1, departure_id="air1")),
+    ("wrong_load", _set("loads", "grams", lambda column: column / 2, departure_id="ab1")),
+    ("wrong_load", _rows("loads", lambda f: f.filter(pl.col("departure_id") != "bc1"))),
+    ("wrong_capacity", _set("loads", "capacity_parcels", 50.0, departure_id="ab1")),
+    ("wrong_total", lambda plan: plan.summary.update(cost=plan.summary["cost"] + 1)),
+    ("wrong_total", lambda plan: plan.summary.update(parcels=5)),  # orders instead of pieces
+    ("wrong_total", lambda plan: plan.summary.update(lower_bound=plan.summary["cost"] + 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "plant"), FAULTS, ids=[f"{i}-{code}" for i, (code, _) in enumerate(FAULTS)])
+def test_a_planted_fault_is_named(code: str, plant: Callable[[exhaustive.Plan], None]) -> None:
+    """Whatever is altered in a right plan, the check says so, by the code that names it."""
+    plan = _plan(1)
+    plant(plan)
+    assert code in _codes(plan)
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("barred_goods", {"goods": "liquid"}),
+        ("over_weight", {"weight_g": 9000.5}),
+        ("over_size", {"length_mm": 901.0}),
+        ("barred_mode", {"service_id": "sea"}),
+    ],
+)
+def test_a_barred_parcel_is_named(code: str, change: dict) -> None:
+    """Legs on a lane whose limits the parcel breaks are faults: goods, weight, side and mode."""
+    plan, feed = _plan(1), _feed()
+    sea = feed.services.with_columns(service_id=pl.lit("sea"), modes=pl.lit(["sea"]))
+    feed = Feed(**{**feed.__dict__, "services": pl.concat([feed.services, sea])})
+    orders = _orders().with_columns(pl.lit(value).alias(name) for name, value in change.items())
+    codes = {v.code for v in check_plan(feed, orders, *plan.parts()).violations}
+    assert {code, "undeliverable_planned"} <= codes
+
+
+@pytest.mark.parametrize(
+    ("code", "plant"),
+    [
+        ("not_cheapest", _set("parcels", "cost", lambda column: column + 0.01, order_id="early")),
+        ("impossible_cost", _set("parcels", "cost", lambda column: column - 0.01, order_id="early")),
+        ("wrong_chance", _set("parcels", "on_time_probability", lambda column: column - 0.1, order_id="early")),
+        ("wrong_expected", _set("parcels", "expected_at", _later(h=1), order_id="early")),
+        ("wrong_promise", _set("parcels", "promised_at", _later(d=1), order_id="early")),
+        ("wrong_load", _set("loads", "parcels", lambda column: column + 0.25, departure_id="bc1")),
+        ("wrong_itinerary", _move("noon", 2, 1)),
+    ],
+)
+def test_a_fault_in_an_expectation_is_named(code: str, plant: Callable[[exhaustive.Plan], None]) -> None:
+    """With several outcomes, costs, chances, times and loads are held against the best policy's."""
+    plan = _plan(4)
+    plant(plan)
+    assert code in _codes(plan)
+
+
+def test_overloads_are_counted_apart() -> None:
+    """A departure above its capacity is counted and is no violation, whatever summary.json says about it."""
+    feed, orders = _feed(), _orders().with_columns(pieces=pl.lit(3, pl.Int64))
+    plan = exhaustive.plan(feed, orders, START, 5, 1)
+    report = check_plan(feed, orders, *plan.parts())
+    assert (report.overloads, report.violations) == (1, [])
+
+
+def test_a_sample_is_drawn_and_said() -> None:
+    """With a sample, only so many optima are found again, and the report says how many."""
+    plan = _plan(4)
+    report = check_plan(_feed(), _orders(), *plan.parts(), sample=2)
+    assert report.checked["costs_rederived"] == 2
+    assert report.checked["loads_added_up"] == 0
+    assert report.violations == []
+
+
+def test_an_admitted_grouping_error_is_allowed_for() -> None:
+    """A plan that says its grouping may cost 0.2 a piece may be that much dearer, and no more."""
+    plan = _plan(4)
+    plan.summary["grouping_error_max_per_parcel"] = 0.2
+    _set("parcels", "cost", lambda column: column + 0.15, order_id="noon")(plan)
+    plan.summary["cost"] += 0.15
+    assert _codes(plan) == set()
+    _set("parcels", "cost", lambda column: column + 0.15, order_id="noon")(plan)
+    assert "not_cheapest" in _codes(plan)
+
+
+def test_codes_and_page_agree() -> None:
+    """Every code of the check stands in the reference page, and no other."""
+    page = (Path(__file__).parents[2] / "docs/reference/check.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)`", page, flags=re.MULTILINE)) == set(CODES)
+
+
+def _utc(*when: int) -> int:
+    return exhaustive.minute(datetime(*when, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "minute", "utc"),
+    [
+        ("Europe/Berlin", date(2024, 3, 31), 150, (2024, 3, 31, 1, 30)),  # skipped: the offset before the change
+        ("Europe/Berlin", date(2024, 10, 27), 150, (2024, 10, 27, 0, 30)),  # twice: the first
+        ("Europe/Berlin", date(2024, 10, 26), 1440 + 600, (2024, 10, 27, 9, 0)),  # the wall clock of the next day
+        ("Asia/Kathmandu", date(2024, 1, 1), 0, (2023, 12, 31, 18, 15)),
+    ],
+)
+def test_wall_clocks(zone: str, day: date, minute: int, utc: tuple[int, ...]) -> None:
+    """A service day's time is its naive midnight plus the minutes, resolved with fold = 0."""
+    assert utc_minute(zone, day.toordinal(), minute) == _utc(*utc)
+
+
+def test_day_end_when_the_clock_repeats_it() -> None:
+    """Where a clock change repeats 23:xx, a delivery in the second one is promised for the next day."""
+    assert day_end("Asia/Beirut", _utc(2024, 10, 26, 20, 59)) == _utc(2024, 10, 26, 20, 59)
+    assert day_end("Asia/Beirut", _utc(2024, 10, 26, 21, 30)) == _utc(2024, 10, 27, 21, 59)
+
+
+@pytest.mark.parametrize(
+    ("hours", "handling", "arrive", "ready"),
+    [
+        ((480, 1020), 60, (8, 10, 0), (8, 11, 0)),
+        ((480, 1020), 60, (8, 16, 0), (8, 17, 0)),  # finished exactly at closing
+        ((480, 1020), 60, (8, 16, 1), (11, 8, 1)),  # Friday evening: the rest on Monday
+        ((480, 1020), 0, (8, 3, 0), (8, 8, 0)),
+        ((480, 1020), 0, (8, 17, 0), (11, 8, 0)),  # arriving at closing time is arriving while closed
+        ((1320, 1800), 60, (9, 5, 30), (11, 22, 30)),  # Saturday 05:30 still counts to Friday night
+        ((None, None), 120, (8, 23, 0), (11, 1, 0)),
+    ],
+)
+def test_handling_within_hours(hours: tuple, handling: int, arrive: tuple, ready: tuple) -> None:
+    """Handling counts minutes within open days and hours only; hours past midnight belong to the day they open on."""
+    weekdays = {day: day not in ("saturday", "sunday") for day in FEED["calendars"] if day.endswith("day")}
+    span = {"start_on": date(2024, 1, 1), "end_on": date(2024, 12, 31)}
+    calendars = Calendars(
+        random_feeds.frame([{"calendar_id": "w", **weekdays, **span}], FEED["calendars"]),
+        random_feeds.frame([], FEED["calendar_dates"]),
+    )
+    node = {
+        "timezone": "UTC", "calendar_id": "w", "open_from": hours[0], "open_until": hours[1],
+        "handling_minutes": handling,
+    }  # fmt: skip
+    found = Hours(node, calendars, [], _utc(2024, 3, 4)).ready(np.array([_utc(2024, 3, *arrive)]))
+    assert found.tolist() == [_utc(2024, 3, *ready)]
+
+
+def test_outcomes_are_exact() -> None:
+    """Mid-quantiles are interpolated in exact fractions: 300 x 1.1 is 330 minutes and not 331."""
+    rows = [{"transit_id": "t", "quantile": q, "factor": f} for q, f in ((0.25, 0.9), (0.75, 1.1), (0.95, 2.1))]
+    law = Distributions(random_feeds.frame(rows, FEED["transit"]))
+    assert law.minutes(300, "t", 1) == [300]
+    assert law.minutes(300, "t", 2) == [270, 330]
+    assert law.minutes(300, "t", 4) == [270, 285, 315, 518]  # 300 x 1.725 = 517.5, rounded up
+    assert law.minutes(300, None, 3) == [300] * 3
+
+
+def test_far_days_are_found() -> None:
+    """A node closed for months works again when its calendar says so, and never after its last day."""
+    dates = [{"calendar_id": "rare", "date": date(2024, 3, 1) + timedelta(days), "runs": True} for days in (0, 300)]
+    calendars = Calendars(random_feeds.frame([], FEED["calendars"]), random_feeds.frame(dates, FEED["calendar_dates"]))
+    node = {"timezone": "UTC", "calendar_id": "rare", "open_from": None, "open_until": None, "handling_minutes": 0}
+    hours = Hours(node, calendars, [], _utc(2024, 3, 1))
+    found = hours.ready(np.array([_utc(2024, 3, 2), _utc(2025, 3, 2)]))
+    assert found[0] == _utc(2024, 12, 26)
+    assert found[1] > _utc(2500, 1, 1)
