@@ -16,13 +16,13 @@ MAX_UNPACKED = 4 << 30
 MAX_RATIO = 250
 """A file that unpacks to more than this many times its packed size (and is large) is taken for a bomb."""
 HARMLESS = 64 << 20
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError)
 
 ARCHIVE_CODES: dict[str, Code] = {
     "zip_entry_ignored": Code(
         "warning", "the path climbs out of the archive, is absolute or stands twice", "zip the plain files again"
     ),
-    "zip_too_large": Code("error", "the archive unpacks to more than is read", "unpack it and name the folder or the file"),
+    "zip_too_large": Code("error", "the archive unpacks to more than is read", "unpack it and name what comes out"),
     "unknown_file": Code("info", "the file is not part of the format and is ignored", "nothing, or correct its name"),
 }
 
@@ -42,7 +42,8 @@ def files_of(path: Path, wanted: Callable[[str], bool], findings: Findings) -> I
             with zipfile.ZipFile(path) as archive:
                 files = _unpack(archive, path.name, wanted, Path(aside), findings)
         except _DAMAGED as fault:
-            findings.add("unreadable_file", path.name, message=f"is no readable .zip: {str(fault) or type(fault).__name__}")
+            why = str(fault) or type(fault).__name__
+            findings.add("unreadable_file", path.name, message=f"is neither a folder nor a readable .zip: {why}")
             files = None
         yield files
 

@@ -74,16 +74,15 @@ def parse_rows(
             parsed = pl.repeat(None, raw.height, dtype=pl.Null, eager=True)
         if column.required and column.default is None:
             empty = parsed.is_null() & ~faulty
-            findings.add_rows("missing_value", file, lines[empty.to_numpy()], lambda _: (None, None), column=column.name)
+            rows = lines[empty.to_numpy()]
+            findings.add_rows("missing_value", file, rows, lambda _: (None, None), column=column.name)
             faulty |= empty
         bad |= faulty
         values[column.target] = parsed
     good = pl.DataFrame(values | {"line": raw["line"]}).filter(~bad)
+    good = good.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
     defaults = {column.target: column.default for column in columns if column.default is not None}
-    return good.select(
-        pl.col(name).cast(dtype).fill_null(pl.lit(defaults[name], dtype)) if name in defaults else pl.col(name).cast(dtype)
-        for name, dtype in schema.items()
-    )
+    return good.with_columns(pl.col(name).fill_null(default) for name, default in defaults.items())
 
 
 def keep(

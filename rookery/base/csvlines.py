@@ -28,7 +28,7 @@ _RECORD = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+\r?(?:\n|\Z)")
 
 @dataclass(frozen=True)
 class Records:
-    """Consecutive records of a file: `data` from `start[i]` to `end[i]` (its line end left out), its line and fields."""
+    """Consecutive records of a file: `data[start[i] : end[i]]`, its line and number of fields, line ends left out."""
 
     data: bytes
     start: NDArray[np.int64]
@@ -120,9 +120,7 @@ def _byte(buffer: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.uint8]
     return np.where(within, buffer[np.where(within, at, 0)], NEWLINE)
 
 
-def _without_malformed(
-    data: bytes, last: bool, line: int, file: str, findings: Findings
-) -> tuple[bytes, bytes, bool]:
+def _without_malformed(data: bytes, last: bool, line: int, file: str, findings: Findings) -> tuple[bytes, bytes, bool]:
     """Whole records with malformed lines made blank (and told), what may go on in the next block, and whether
     the block ends inside a line that is being skipped."""
     kept: list[bytes] = []

@@ -1,4 +1,4 @@
-"""CSV files as frames of text, a block at a time: encoding, separator, header and ragged lines told, good lines kept."""
+"""CSV files as frames of text, a block at a time: good lines kept, faults of encoding, separator and shape told."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def _header(records: Records, file: str, columns: Sequence[Column], findings: Fi
         if text.count(separator) > text.count(","):
             names = {cell.strip(' "') for cell in text.split(separator)}
             if any(column.name in names for column in columns):
-                findings.add("wrong_separator", file, line=line, value=text, message=f"fields are separated by {name}, not commas")
+                message = f"fields are separated by {name}, not commas"
+                findings.add("wrong_separator", file, line=line, value=text, message=message)
                 return None
     return [name.strip() for name in split_record(raw)]
 
@@ -113,12 +114,12 @@ def _frame(records: Records, good: NDArray[np.bool_], width: int, place: dict[st
     data = _joined(records, good)
     rows = int(good.sum())
     names = [f"f{at}" for at in range(width)]
-    frame = pl.DataFrame(schema={name: pl.String for name in names})
+    frame = pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     if rows:
         frame = pl.read_csv(
             data,
             has_header=False,
-            schema={name: pl.String for name in names},
+            schema=dict.fromkeys(names, pl.String),
             columns=sorted(place.values()),
             infer_schema=False,
             quote_char='"' if b'"' in data else None,

@@ -237,7 +237,11 @@ def _clock(column: Column, raw: pl.Series) -> Parsed:
         return None if minutes is None or (latest is not None and minutes > latest) else minutes
 
     message = None if latest is None else f"must be a time of day, {int(latest) // 60:02}:{int(latest) % 60:02} at most"
-    return _of_text(lambda _, text: _checked("bad_clock", text, _by_distinct(text, read, pl.Int64), message))(column, raw)
+
+    def read_all(_: Column, text: pl.Series) -> Parsed:
+        return _checked("bad_clock", text, _by_distinct(text, read, pl.Int64), message)
+
+    return _of_text(read_all)(column, raw)
 
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)

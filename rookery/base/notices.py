@@ -15,7 +15,7 @@ SHOWN = 80
 
 
 class Code(Struct, frozen=True):
-    """What one notice code means and what to do about it; `listed` alike findings are told one by one, the rest counted."""
+    """What a notice code means and what to do; `listed` alike findings are told one by one, the rest counted."""
 
     severity: Severity
     meaning: str
@@ -28,17 +28,17 @@ FILE_CODES: dict[str, Code] = {
     "missing_file": Code("error", "a required file is not there", "add the file"),
     "unreadable_file": Code("error", "the file cannot be opened or decoded", "export it again"),
     "file_too_large": Code("error", "the file is larger than what is read", "split it"),
-    "empty_file": Code("error", "the file holds nothing, not even a header", "write a header line and rows, or remove it"),
+    "empty_file": Code("error", "the file is empty", "write a header line and rows, or remove it"),
     "no_rows": Code("warning", "the file has a header and no rows", "add rows, or remove it"),
     "wrong_encoding": Code("error", "the text is UTF-16 or UTF-32, not UTF-8", "save it as 'CSV UTF-8'"),
     "wrong_separator": Code("error", "fields are not separated by commas", "save it with commas between fields"),
     # columns
     "missing_column": Code("error", "a required column is not there", "add the column to the header and fill it"),
-    "duplicate_column": Code("error", "a column name stands twice; the first one is used", "remove or rename the second"),
-    "unknown_column": Code("info", "the column is not part of the format and is ignored", "nothing, or correct its name"),
+    "duplicate_column": Code("error", "a column name stands twice; the first is used", "remove the second"),
+    "unknown_column": Code("info", "the column is not part of the format; ignored", "nothing, or correct its name"),
     "column_type": Code("error", "the column's type cannot hold this", "write the column as text or as plain numbers"),
     # lines
-    "invalid_utf8": Code("error", "the line is not valid UTF-8", "save the file as UTF-8 (it may be Windows-1252 or Latin-1)"),
+    "invalid_utf8": Code("error", "the line is not valid UTF-8", "save the file as UTF-8 (it may be Latin-1)"),
     "nul_byte": Code("error", "the line holds a NUL byte", "remove it; the file may be damaged: export it again"),
     "bad_quoting": Code(
         "error",
@@ -46,8 +46,10 @@ FILE_CODES: dict[str, Code] = {
         'put the whole field in quotes and double every quote inside it: "3"" pipe"',
     ),
     "line_too_long": Code("error", "the line is longer than 1 MiB", "look for a missing line end"),
-    "too_few_fields": Code("error", "the line has fewer fields than the header", "add the missing commas, also for empty fields"),
-    "too_many_fields": Code("error", "the line has more fields than the header", "put fields that hold a comma in quotes"),
+    "too_few_fields": Code("error", "the line has fewer fields than the header", "add commas, also for empty fields"),
+    "too_many_fields": Code(
+        "error", "the line has more fields than the header", "put fields with commas in quotes"
+    ),
     "bad_json": Code("error", "the line is not one JSON object", "write one object a line: {...}"),
     "nested_value": Code("error", "the value is a list or an object", "write plain text or a plain number"),
     # values
@@ -58,7 +60,7 @@ FILE_CODES: dict[str, Code] = {
         "write digits with a dot for decimals, without thousands marks or units",
     ),
     "not_whole": Code("error", "the number must be whole", "round it"),
-    "out_of_range": Code("error", "the number is outside what is allowed", "correct it; leave it empty for the default"),
+    "out_of_range": Code("error", "the number is outside what is allowed", "correct it, or leave it empty"),
     "unknown_word": Code("error", "the word is not in the vocabulary", "use one of the words listed"),
     "bad_clock": Code("error", "the value is not a time of day", "write HH:MM with minutes 00 to 59"),
     "bad_date": Code("error", "the value is not a date", "write YYYY-MM-DD"),
@@ -121,6 +123,7 @@ class Findings:
     ) -> None:
         """As many alike findings as there are `lines`; only those that will be listed are described."""
         about = self._codes[code]
+        action = remedy or about.remedy
         if not len(lines):
             return
         key = (code, file, column)
@@ -135,7 +138,7 @@ class Findings:
                     severity=about.severity,
                     code=code,
                     message=message or about.meaning,
-                    remedy=remedy or about.remedy,
+                    remedy=action[0].upper() + action[1:],
                     file=file,
                     line=None if line is None else int(line),
                     column=column,

@@ -1,4 +1,4 @@
-"""Files of rows, whatever their form: CSV, Parquet and JSON lines read into typed frames, with a finding for every fault."""
+"""Files of rows, whatever their form (CSV, Parquet, JSON lines), read into typed frames with every fault told."""
 
 from __future__ import annotations
 
@@ -125,10 +125,8 @@ def _read_json_lines(
     yield _text_frame(rows, names)
 
 
-def _json_object(
-    text: bytes, names: Sequence[str], file: str, line: int, findings: Findings
-) -> dict[str, Any] | None:
-    """The object on a line, its values as text; None (and a finding) when there is none, None alone for a blank line."""
+def _json_object(text: bytes, names: Sequence[str], file: str, line: int, findings: Findings) -> dict[str, Any] | None:
+    """The object on a line, its values as text; None when there is none, with a finding unless the line is blank."""
     if not text.strip():
         return None
     try:
@@ -145,14 +143,15 @@ def _json_object(
         return None
     nested = [name for name in names if isinstance(row.get(name), (dict, list))]
     for name in nested:
-        findings.add("nested_value", file, line=line, column=name, value="{…}" if isinstance(row[name], dict) else "[…]")
+        value = "{…}" if isinstance(row[name], dict) else "[…]"
+        findings.add("nested_value", file, line=line, column=name, value=value)
     if nested:
         return None
     return {name: None if value is None else str(value) for name, value in row.items()}
 
 
 def _text_frame(rows: list[dict[str, Any]], names: Sequence[str]) -> pl.DataFrame:
-    schema = {name: pl.String for name in names} | {"line": pl.Int64}
+    schema = dict.fromkeys(names, pl.String) | {"line": pl.Int64}
     return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=schema)
 
 

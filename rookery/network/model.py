@@ -153,24 +153,31 @@ _READING: dict[str, Code] = {
 
 _VALIDATING: dict[str, Code] = {
     "calendar_never_runs": Code(
-        "warning", "the calendar runs on no day at all", "set weekdays to 1, or add dates to calendar_dates"
+        "warning", "the calendar runs on no day at all", "set weekdays to 1, or add dates in calendar_dates"
     ),
     "calendar_span": Code("warning", "end_on lies before start_on, so no weekday runs", "swap or correct the dates"),
+    "calendar_apart": Code(
+        "warning",
+        "the calendar's days overlap no other departure's, so nothing connects to it",
+        "correct start_on and end_on, or remove what is out of date",
+    ),
     "unknown_holidays": Code(
-        "warning", "no public holidays are known for this country, so none are kept", "leave holidays empty and list the dates"
+        "warning",
+        "no public holidays are known for this country, so none are kept",
+        "leave holidays empty and list the closed dates in calendar_dates",
     ),
     "dates_only_calendar": Code(
-        "info", "the calendar stands in calendar_dates only and runs on the dates added there", "nothing, or correct the id"
+        "info", "the calendar stands in calendar_dates only and runs on dates added there", "nothing, or correct the id"
     ),
-    "unused_calendar": Code("info", "no departure and no node uses the calendar", "nothing, or correct the ids that should"),
-    "unused_transit": Code("info", "no departure and no zone uses the distribution", "nothing, or correct the ids that should"),
+    "unused_calendar": Code("info", "no departure and no node uses it", "nothing, or correct the ids that should"),
+    "unused_transit": Code("info", "no departure and no zone uses it", "nothing, or correct the ids that should"),
     "transit_median": Code(
         "warning",
         "the factor at quantile 0.5 is not 1, so transit_minutes is not the median",
         "divide the factors by the one at 0.5 and multiply transit_minutes by it",
     ),
     "transit_not_rising": Code(
-        "warning", "a factor is smaller than that of a lower quantile", "sort the factors of the distribution"
+        "warning", "the factor is smaller than that of a lower quantile", "sort the factors of the distribution"
     ),
     "transit_one_point": Code(
         "info", "the distribution has one row, so every outcome is the same", "add quantiles, or leave transit_id empty"
@@ -181,36 +188,38 @@ _VALIDATING: dict[str, Code] = {
         "warning", "every departure of the lane has a calendar that never runs", "correct the departures' calendars"
     ),
     "lane_to_itself": Code("warning", "the lane ends where it begins", "correct from_node or to_node"),
-    "disconnected_network": Code(
+    "disconnected_node": Code(
         "warning",
-        "not every node can be reached from every other one and back",
-        "add the missing lanes or departures, if parcels should travel there",
+        "no chain of lanes joins the node to the rest of the network",
+        "add the missing lanes or departures, or remove the node",
+    ),
+    "unreachable_node": Code(
+        "info", "lanes lead from the node and none to it", "nothing, or add lanes if parcels should go there", listed=20
+    ),
+    "dead_end_node": Code(
+        "info", "lanes lead to the node and none from it", "nothing, or add lanes if parcels should leave it", listed=20
     ),
     "too_fast": Code(
-        "warning", "the distance and transit_minutes give an absurd speed", "check the positions and transit_minutes"
+        "warning", "the distance and transit_minutes give an absurd speed", "check both positions and transit_minutes"
     ),
-    "too_slow": Code(
-        "warning", "transit_minutes is over 60 days", "check that the column holds minutes", listed=20
-    ),
+    "too_slow": Code("warning", "the transit takes over 60 days", "check that transit_minutes is in minutes"),
+    "long_cutoff": Code("info", "the cut-off is more than 3 days before departure", "check that it is in minutes"),
     "null_island": Code("warning", "the position is 0, 0, in the ocean off Africa", "correct lat and lon"),
     "same_place": Code(
-        "info", "another node stands at exactly this position", "nothing, or correct lat and lon", listed=20
+        "info", "a node of the same kind before it has this very position", "nothing, or correct lat and lon", listed=20
     ),
-    "cutoff_over_a_day": Code("info", "the cut-off is more than 3 days before departure", "check that it is in minutes", listed=20),
-    "zero_limit": Code(
-        "warning", "a limit or capacity of 0 lets nothing travel", "leave it empty when there is no limit"
-    ),
-    "free_departures": Code("info", "departures cost nothing", "fill cost_per_parcel or cost_per_kg", listed=0),
-    "never_due": Code("info", "neither due_days nor due_hours is given, so nothing is ever late", "nothing, or give one"),
-    "two_dues": Code("warning", "due_days and due_hours are both given; due_hours is used", "leave one empty"),
-    "confidence_extreme": Code(
-        "warning", "a confidence under 0.5 or of 1 makes promises that are rarely meant", "give one between 0.5 and 0.999"
+    "zero_limit": Code("warning", "a limit of 0 lets nothing travel", "leave it empty when there is no limit"),
+    "free_departures": Code("info", "the departure costs nothing", "fill cost_per_parcel or cost_per_kg", listed=0),
+    "never_due": Code("info", "without due_days and due_hours nothing is ever late", "nothing, or give one"),
+    "two_dues": Code("warning", "due_days and due_hours are both given; due_hours is used", "leave one of them empty"),
+    "extreme_confidence": Code(
+        "warning", "a confidence of 1 or under 0.5 makes promises nobody means", "give one between 0.5 and 0.999"
     ),
     "refusing_is_cheap": Code(
         "warning", "unassigned_cost is below late_cost: refusing costs less than being late", "raise unassigned_cost"
     ),
-    "zone_far_away": Code(
-        "warning", "the zone's node lies in another country", "nothing, or correct country or node_id", listed=20
+    "zone_abroad": Code(
+        "info", "the zone's node lies in another country", "nothing, or correct country or node_id", listed=20
     ),
 }
 

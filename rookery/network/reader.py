@@ -11,7 +11,7 @@ import polars as pl
 from rookery.base.archive import files_of
 from rookery.base.columns import keep
 from rookery.base.kinds import minute_text
-from rookery.base.notices import Findings, shown
+from rookery.base.notices import Findings
 from rookery.base.tables import read_table, sha256
 from rookery.network.model import COLUMNS, NOTICES, REQUIRED
 from rookery.network.references import resolve
@@ -111,7 +111,7 @@ def _read_info(path: Path, file: Path | None, findings: Findings) -> FeedInfo | 
     for name in said.keys() - set(FeedInfo.__struct_fields__):
         findings.add("unknown_column", "feed.json", value=name)
 
-    def text_of(name: str, default: str, shape: type | None = None) -> str:
+    def text_of(name: str, default: str) -> str:
         value = said.get(name, default)
         if isinstance(value, str) and value.strip():
             return value.strip()
@@ -131,12 +131,12 @@ def _read_info(path: Path, file: Path | None, findings: Findings) -> FeedInfo | 
 
 
 def _bad_info(findings: Findings, name: str, value: object, message: str) -> None:
-    findings.add("bad_feed_info", "feed.json", column=name, value=None if value is None else shown(str(value)), message=message)
+    findings.add(
+        "bad_feed_info", "feed.json", column=name, value=None if value is None else str(value), message=message
+    )
 
 
-def _completed(
-    frames: dict[str, pl.DataFrame], files: dict[str, str], findings: Findings
-) -> dict[str, pl.DataFrame]:
+def _completed(frames: dict[str, pl.DataFrame], files: dict[str, str], findings: Findings) -> dict[str, pl.DataFrame]:
     """Frames with the defaults that depend on other columns, and without rows whose columns contradict each other."""
     nodes, closures = frames["nodes"], frames["closures"]
     for given, lacking in (("open_from", "open_until"), ("open_until", "open_from")):

@@ -49,7 +49,8 @@ def resolve(
     clean = dict(frames)
     for name, (key, code) in _KEYS.items():
         clean[name] = keep_first(clean[name], key, findings, files[name], code)
-    clean["zones"] = keep_first(clean["zones"], ("country", "postal_prefix"), findings, files["zones"], "duplicate_zone")
+    prefix = ("country", "postal_prefix")
+    clean["zones"] = keep_first(clean["zones"], prefix, findings, files["zones"], "duplicate_zone")
     for name, column, target in _POINTS_AT:
         frame = clean[name]
         known = pl.concat([clean[home][target] for home in _HOMES[target]]).unique()

@@ -45,7 +45,7 @@ NOTICES: dict[str, Code] = (
         ),
         "heavy_parcel": Code("warning", "the parcel weighs more than 1,000 kg", "check that weight_g is in grams"),
         "due_before_ready": Code(
-            "warning", "due_at is not after ready_at, so the parcel is late whatever happens", "correct one of the times"
+            "warning", "due_at is not after ready_at, so the parcel will be late", "correct one of the times"
         ),
         "one_order_file": Code("error", "a .zip must hold exactly one order file", "name the file, or zip it alone"),
     }

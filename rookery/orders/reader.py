@@ -87,7 +87,8 @@ def _judged(orders: pl.DataFrame, file: str, findings: Findings) -> pl.DataFrame
     orders = keep_first(orders, ("order_id",), findings, file, "duplicate_id")
     for end in ("from", "to"):
         address = (f"{end}_country", f"{end}_postal_code")
-        placed = orders[f"{end}_node"].is_not_null() | (orders[address[0]].is_not_null() & orders[address[1]].is_not_null())
+        placed = ~orders.select(pl.any_horizontal(pl.col(address).is_null())).to_series()
+        placed |= orders[f"{end}_node"].is_not_null()
         message = f"neither {end}_node nor {address[0]} with {address[1]} is given"
         orders = keep(
             orders, placed, findings, file, "missing_place", column=f"{end}_node", shows=address, message=message

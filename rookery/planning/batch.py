@@ -96,7 +96,7 @@ def assign(
         by=np.zeros(count, np.int64),
     )
     book = _Legs(count)
-    rounds = ((4, 1e-9), (0, np.inf)) if exact else ((4, 2e-3), (16, np.inf))
+    rounds = ((4, 1e-9), (0, np.inf)) if exact else ((8, 1e-2), (8, np.inf))
     for most, tolerance in rounds:
         open_ = np.flatnonzero(~found.settled)
         if len(open_) == 0:

@@ -188,7 +188,7 @@ def _order(random: Random, i: int, names: list[str], start: datetime) -> dict:
             row[f"{end}_node"] = random.choice([*names * 5, "nowhere"])
         else:
             row[f"{end}_country"] = random.choice(["DE"] * 7 + ["US"])
-            row[f"{end}_postal_code"] = random.choice(["10115", "1", "20095", "94103", "80331", None])
+            row[f"{end}_postal_code"] = random.choice(["10115", "1", "20095", "94103", "80331"])
     ready = int(start.timestamp() // 60) + random.randint(-900, 2500)
     sized = random.random() < 0.4
     return {

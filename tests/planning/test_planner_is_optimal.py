@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from rookery.flows.planning import plan
 from rookery.planning.check import check_plan
+from rookery.terms.frames import Orders
 
 
 def _minutes(at: datetime) -> float:
@@ -22,7 +23,9 @@ def _agrees(case: random_feeds.Case) -> None:
     """Holds every parcel of the planner's plan against the exhaustive reference's, and the plan against the check."""
     begin = exhaustive.minute(case.start)
     network = exhaustive.Network(case.feed, begin, begin + case.horizon_days * 1440, case.outcomes)
-    found = plan(case.feed, case.orders, start=case.start, horizon_days=case.horizon_days, outcomes=case.outcomes)
+    found = plan(
+        case.feed, Orders(case.orders), start=case.start, horizon_days=case.horizon_days, outcomes=case.outcomes
+    )
     parcels = {row["order_id"]: row for row in found.parcels.iter_rows(named=True)}
     for order in (exhaustive.Order(network, row) for row in case.orders.to_dicts()):
         parcel, best, pieces = parcels.pop(order.row["order_id"]), order.best(), order.row["pieces"]

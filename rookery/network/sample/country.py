@@ -67,7 +67,7 @@ def draft_country(seed: int) -> Draft:
     for depot in depots[:22]:
         link_pick_up_points(draft, depot, "work-DE")
     _zones(draft, depots)
-    draft_services(draft, sea=False)
+    draft_services(draft, express=1, standard=3)
     return draft
 
 

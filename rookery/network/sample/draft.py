@@ -15,9 +15,9 @@ import polars as pl
 
 from rookery.network.sample.facts import Place, distance_km
 from rookery.terms.frames import FeedInfo
+from rookery.terms.time import DAY
 
 FIRST_DAY, LAST_DAY = date(2026, 1, 1), date(2027, 12, 31)
-DAY = 1440
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 

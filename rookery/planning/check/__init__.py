@@ -26,7 +26,7 @@ from rookery.terms.frames import Feed
 __all__ = ["CODES", "CheckReport", "Violation", "check_plan"]
 
 WORK_BUDGET = 2_000_000_000
-"""How many (dated departure, outcome) pairs are looked at to find optima again: some ten seconds of one core."""
+"""How many (dated departure, outcome) pairs are looked at to find optima again: some five seconds of one core."""
 _SEED = 20_240_229
 
 

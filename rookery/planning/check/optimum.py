@@ -147,27 +147,33 @@ def _backward(
     """Fills, for every run e from the last down to `first`: hold[e] (cost of standing at e's node with e or any later
     run still to take), arrive[e] (expected delivery), ride[e] (take e) and margin[e] (by how much the choice wins)."""
     n, outcomes = outcome.shape
+    share = 1.0 / len(delivery)
     hold[n] = np.inf
     arrive[n] = np.inf
     for e in range(n - 1, first - 1, -1):
         wait = following[e]
-        cost, at = price[departure[e]], 0.0
-        for k in range(outcomes):
-            if cost == np.inf:
-                break
-            if to[e] != destination:
-                cost += hold[catch[e, k]] / outcomes
-                at += arrive[catch[e, k]] / outcomes
-            elif outcome[e, k] == never:
-                cost = np.inf
-            else:
-                share = 1.0 / (outcomes * len(delivery))
+        cost, at = 0.0, 0.0  # after the ride, summed over its outcomes
+        if price[departure[e]] == np.inf:
+            cost = np.inf
+        elif to[e] != destination:
+            for k in range(outcomes):
+                onward = catch[e, k]
+                cost += hold[onward]
+                if cost == np.inf:
+                    break
+                at += arrive[onward]
+        else:
+            for k in range(outcomes):
+                if outcome[e, k] == never:
+                    cost = np.inf
+                    break
                 for last_mile in delivery:
                     delivered = outcome[e, k] + last_mile
                     cost += share * per_minute * (delivered - origin_minute)
                     at += share * (delivered - origin_minute)
                     if delivered > due:
                         cost += share * (late_cost + late_cost_per_day * -((due - delivered) // 1440))
+        cost, at = price[departure[e]] + cost / outcomes, at / outcomes
         same = even * max(1.0, abs(cost))
         rides = cost < hold[wait] - same or (cost <= hold[wait] + same and cost < np.inf and at < arrive[wait])
         ride[e] = rides

@@ -1,0 +1,232 @@
+"""What is suspicious in a feed that could be read: nothing here is left out, it is only told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import holidays
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from rookery.base.columns import keep
+from rookery.base.notices import Findings
+from rookery.network.calendars import public_holidays
+from rookery.network.model import NOTICES
+from rookery.terms.frames import Feed
+from rookery.terms.notice import Notice
+from rookery.terms.time import day_number
+
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_TOP_SPEED_KMH = {
+    "truck": 160,
+    "van": 160,
+    "air": 1200,
+    "sea": 90,
+    "rail": 400,
+    "bike": 60,
+    "foot": 15,
+    "drone": 300,
+}
+_SHORT_KM = 10  # below, whole minutes and rough positions give any speed
+_SLOW_MINUTES = 60 * 1440
+_LONG_CUTOFF = 3 * 1440
+_MEDIAN_TOLERANCE = 0.005
+_ONE_WAY_OUT = ("origin",)
+_ONE_WAY_IN = ("depot", "station", "locker")
+
+
+def validate_feed(feed: Feed) -> tuple[Notice, ...]:
+    """Everything suspicious in a feed as a whole, beyond the notices of its reading.
+
+    Calendars, distributions, the network's shape, speeds, positions, limits, services and zones are looked at; each
+    notice names file, line, column and value. Codes: docs/reference/notices.md.
+    """
+    findings = Findings(NOTICES)
+
+    def tell(table: str, rows: pl.DataFrame, where: pl.Expr, code: str, column: str, **how: Any) -> None:
+        good = rows.select(~where.fill_null(False)).to_series()
+        keep(rows, good, findings, feed.files.get(table, f"{table}.csv"), code, column=column, **how)
+
+    _positions(feed, tell)
+    idle = _calendars(feed, tell)
+    _distributions(feed, tell)
+    _shape(feed, idle, tell)
+    _departures(feed, tell)
+    _services_and_zones(feed, tell)
+    return findings.notices()
+
+
+Tell = Callable[..., None]
+
+
+def _positions(feed: Feed, tell: Tell) -> None:
+    at_zero = (pl.col("lat") == 0) & (pl.col("lon") == 0)
+    tell("nodes", feed.nodes, at_zero, "null_island", "lat")
+    tell("nodes", feed.nodes, ~pl.struct("kind", "lat", "lon").is_first_distinct() & ~at_zero, "same_place", "node_id")
+
+
+def _calendars(feed: Feed, tell: Tell) -> frozenset[str]:
+    """Tells of calendars; the ids of those that never run."""
+    calendars, dates = feed.calendars, feed.calendar_dates
+    added = set(dates.filter(pl.col("runs"))["calendar_id"])
+    idle = {row["calendar_id"] for row in calendars.iter_rows(named=True) if not _has_days(row, dates)} - added
+    only_dates = dates.filter(~pl.col("calendar_id").is_in(calendars["calendar_id"].implode()))
+    only_dates = only_dates.unique("calendar_id", keep="first", maintain_order=True)
+    idle_dates = set(only_dates["calendar_id"]) - added
+
+    tell("calendars", calendars, pl.col("end_on") < pl.col("start_on"), "calendar_span", "end_on")
+    tell("calendars", calendars, pl.col("calendar_id").is_in(idle), "calendar_never_runs", "calendar_id")
+    tell("calendar_dates", only_dates, pl.col("calendar_id").is_in(idle_dates), "calendar_never_runs", "calendar_id")
+    tell("calendar_dates", only_dates, ~pl.col("calendar_id").is_in(idle_dates), "dates_only_calendar", "calendar_id")
+    known = set(holidays.list_supported_countries())
+    strange = [country for country in calendars["holidays"].drop_nulls().unique() if country not in known]
+    tell("calendars", calendars, pl.col("holidays").is_in(strange), "unknown_holidays", "holidays")
+
+    departing = set(feed.departures["calendar_id"].unique())
+    used = departing | set(feed.nodes["calendar_id"].drop_nulls())
+    tell("calendars", calendars, ~pl.col("calendar_id").is_in(used), "unused_calendar", "calendar_id")
+    spans = calendars.filter(pl.col("calendar_id").is_in(departing - idle - added)).sort("start_on")
+    if spans.height == calendars.filter(pl.col("calendar_id").is_in(departing)).height:
+        apart = (pl.col("start_on") > pl.col("end_on").cum_max().shift(1)).fill_null(True) & (
+            pl.col("start_on").shift(-1) > pl.col("end_on")
+        ).fill_null(True)
+        tell("calendars", spans, apart & (pl.len() > 1), "calendar_apart", "calendar_id")
+    return frozenset(idle | idle_dates)
+
+
+def _has_days(row: dict[str, Any], dates: pl.DataFrame) -> bool:
+    """Whether a calendar runs on a weekday of its span; days taken away are minded only where the span is short."""
+    length = (row["end_on"] - row["start_on"]).days + 1
+    days = [row["start_on"] + timedelta(days=after) for after in range(min(length, 31))]
+    days = [day for day in days if row[_WEEKDAYS[day.weekday()]]]
+    if length > 31 or not days:
+        return bool(days)
+    removed = dates.filter((pl.col("calendar_id") == row["calendar_id"]) & ~pl.col("runs"))["date"].to_list()
+    closed = {int(day) for year in {day.year for day in days} for day in _holidays(row["holidays"], year)}
+    return any(day not in removed and day_number(day) not in closed for day in days)
+
+
+def _holidays(country: str | None, year: int) -> NDArray[np.int64]:
+    return public_holidays(country, year) if country else np.zeros(0, np.int64)
+
+
+def _distributions(feed: Feed, tell: Tell) -> None:
+    transit = feed.transit.sort("transit_id", "quantile")
+    falling = pl.col("factor") < pl.col("factor").shift(1).over("transit_id")
+    tell("transit", transit, falling, "transit_not_rising", "factor")
+    groups = transit.group_by("transit_id", maintain_order=True).agg("quantile", "factor", pl.col("line").min())
+    median = pl.Series(
+        [np.interp(0.5, row["quantile"], row["factor"]) for row in groups.iter_rows(named=True)], dtype=pl.Float64
+    )
+    off = (pl.col("median") - 1).abs() > _MEDIAN_TOLERANCE
+    halves = groups.with_columns(median=median.round(6), factor=pl.col("transit_id"))
+    tell("transit", halves, off, "transit_median", "factor", shows=("transit_id", "median"))
+    tell("transit", groups, pl.col("factor").list.len() == 1, "transit_one_point", "transit_id")
+    used = pl.concat([feed.departures["transit_id"], feed.zones["delivery_id"]]).drop_nulls().unique()
+    tell("transit", groups, ~pl.col("transit_id").is_in(used.implode()), "unused_transit", "transit_id")
+
+
+def _shape(feed: Feed, idle: frozenset[str], tell: Tell) -> None:
+    """Which lanes carry anything, and which nodes they join."""
+    lanes, departures, nodes = feed.lanes, feed.departures, feed.nodes
+    served = departures["lane_id"].unique()
+    running = departures.filter(~pl.col("calendar_id").is_in(idle))["lane_id"].unique()
+    has_departures, runs = pl.col("lane_id").is_in(served.implode()), pl.col("lane_id").is_in(running.implode())
+    tell("lanes", lanes, pl.col("from_node") == pl.col("to_node"), "lane_to_itself", "to_node")
+    tell("lanes", lanes, ~has_departures, "lane_without_departures", "lane_id")
+    tell("lanes", lanes, has_departures & ~runs, "lane_never_runs", "lane_id")
+    for column in ("max_weight_g", "max_side_mm"):
+        tell("lanes", lanes, pl.col(column) == 0, "zero_limit", column)
+
+    ends = pl.concat([lanes["from_node"], lanes["to_node"]])
+    joined = pl.col("node_id").is_in(ends.implode())
+    tell("nodes", nodes, ~joined, "node_without_lanes", "node_id")
+    moving = lanes.filter(runs)
+    if moving.is_empty():
+        return
+    row_of = {node: row for row, node in enumerate(nodes["node_id"])}
+    begin = np.array([row_of[node] for node in moving["from_node"]])
+    end = np.array([row_of[node] for node in moving["to_node"]])
+    centre = _centre(nodes, begin, end)
+    from_centre, to_centre = _reached(centre, begin, end, nodes.height), _reached(centre, end, begin, nodes.height)
+    reach = nodes.with_columns(reached=pl.Series(from_centre), returns=pl.Series(to_centre))
+    away, back = joined & ~pl.col("reached"), joined & ~pl.col("returns")
+    asides = (
+        ("disconnected_node", away & back, "are joined in neither direction to"),
+        ("unreachable_node", away & ~back & ~pl.col("kind").is_in(_ONE_WAY_OUT), "cannot be reached from"),
+        ("dead_end_node", back & ~away & ~pl.col("kind").is_in(_ONE_WAY_IN), "cannot reach"),
+    )
+    for code, where, verb in asides:
+        count = reach.select(where.sum()).item()
+        message = f"{count} of {nodes.height} nodes {verb} {nodes['node_id'][centre]}"
+        tell("nodes", reach, where, code, "node_id", message=message)
+
+
+def _centre(nodes: pl.DataFrame, begin: NDArray[np.int64], end: NDArray[np.int64]) -> int:
+    """The node most lanes meet at, lanes in both directions counting most: the network is seen from there."""
+    lanes_out = np.bincount(begin, minlength=nodes.height)
+    lanes_in = np.bincount(end, minlength=nodes.height)
+    return int(np.argmax(np.minimum(lanes_out, lanes_in) * 1_000_000 + lanes_out + lanes_in))
+
+
+def _reached(start: int, begin: NDArray[np.int64], end: NDArray[np.int64], nodes: int) -> NDArray[np.bool_]:
+    """The nodes that some chain of begin -> end leads to from `start`, itself included."""
+    reached = np.zeros(nodes, np.bool_)
+    reached[start] = True
+    order = np.argsort(begin, kind="stable")
+    first = np.searchsorted(begin[order], np.arange(nodes + 1))
+    waiting = [start]
+    while waiting:
+        node = waiting.pop()
+        for following in end[order[first[node] : first[node + 1]]]:
+            if not reached[following]:
+                reached[following] = True
+                waiting.append(int(following))
+    return reached
+
+
+def _departures(feed: Feed, tell: Tell) -> None:
+    places = feed.nodes.select("node_id", "lat", "lon")
+    lanes = (
+        feed.lanes.select("lane_id", "mode", "from_node", "to_node")
+        .join(places, left_on="from_node", right_on="node_id", how="left", maintain_order="left")
+        .join(places, left_on="to_node", right_on="node_id", how="left", maintain_order="left", suffix="_to")
+    )
+    lanes = lanes.with_columns(km=_kilometres(lanes)).select("lane_id", "mode", "km")
+    departures = feed.departures.join(lanes, on="lane_id", how="left", maintain_order="left").with_columns(
+        km=pl.col("km").round(0), kmh=pl.col("km") / (pl.col("transit_minutes") / 60)
+    )
+    limit = pl.col("mode").replace_strict(_TOP_SPEED_KMH, return_dtype=pl.Float64)
+    fast = departures.filter((pl.col("km") > _SHORT_KM) & (pl.col("kmh") > limit))
+    for mode, rows in fast.group_by("mode", maintain_order=True):
+        most = f"faster than {_TOP_SPEED_KMH[str(mode[0])]:,} km/h by {mode[0]}, going by the nodes' positions"
+        tell("departures", rows, pl.col("km") > 0, "too_fast", "transit_minutes", message=most)
+    tell("departures", departures, pl.col("transit_minutes") > _SLOW_MINUTES, "too_slow", "transit_minutes")
+    tell("departures", departures, pl.col("cutoff_minutes") > _LONG_CUTOFF, "long_cutoff", "cutoff_minutes")
+    for column in ("capacity_g", "capacity_parcels"):
+        tell("departures", departures, pl.col(column) == 0, "zero_limit", column)
+    free = (pl.col("cost_per_parcel") == 0) & (pl.col("cost_per_kg") == 0)
+    tell("departures", departures, free, "free_departures", "cost_per_parcel")
+
+
+def _kilometres(lanes: pl.DataFrame) -> pl.Series:
+    """Great-circle length of each lane (haversine, mean earth radius 6,371 km)."""
+    lat, lon, lat_to, lon_to = (np.radians(lanes[name].to_numpy()) for name in ("lat", "lon", "lat_to", "lon_to"))
+    half = np.sin((lat_to - lat) / 2) ** 2 + np.cos(lat) * np.cos(lat_to) * np.sin((lon_to - lon) / 2) ** 2
+    return pl.Series(2 * 6371.0 * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
+
+
+def _services_and_zones(feed: Feed, tell: Tell) -> None:
+    services = feed.services
+    days, hours = pl.col("due_days").is_not_null(), pl.col("due_hours").is_not_null()
+    tell("services", services, ~days & ~hours, "never_due", "due_days")
+    tell("services", services, days & hours, "two_dues", "due_days")
+    extreme = (pl.col("confidence") < 0.5) | (pl.col("confidence") == 1)
+    tell("services", services, extreme, "extreme_confidence", "confidence")
+    tell("services", services, pl.col("unassigned_cost") < pl.col("late_cost"), "refusing_is_cheap", "unassigned_cost")
+    homes = feed.nodes.select("node_id", home="country")
+    zones = feed.zones.join(homes, on="node_id", how="left", maintain_order="left")
+    tell("zones", zones, pl.col("home") != pl.col("country"), "zone_abroad", "country")
