@@ -99,7 +99,8 @@ def _read_json_lines(
     names = [column.name for column in columns]
     known = set(names)
     strangers: dict[str, int] = {}
-    rows: list[dict[str, Any]] = []
+    rows: list[list[Any]] = []
+    lines: list[int] = []
     line = 0
     while text := stream.readline(MAX_RECORD):
         line += 1
@@ -108,51 +109,64 @@ def _read_json_lines(
             while (more := stream.readline(MAX_RECORD)) and not more.endswith(b"\n"):
                 pass
             continue
-        text = text.removeprefix(b"\xef\xbb\xbf") if line == 1 else text
-        row = _json_object(text, names, file, line, findings)
-        if row:
+        row = _json_object(text.removeprefix(b"\xef\xbb\xbf") if line == 1 else text, file, line, findings)
+        if row is None:
+            continue
+        if not row.keys() <= known:
             for name in row.keys() - known:
                 strangers.setdefault(name, line)
-            rows.append({name: row.get(name) for name in names} | {"line": line})
+        rows.append([row.get(name) for name in names])
+        lines.append(line)
         if len(rows) == _BATCH:
-            yield _text_frame(rows, names)
-            rows = []
+            yield _text_frame(rows, lines, names, file, findings)
+            rows, lines = [], []
     if not line:
         findings.add("empty_file", file)
         return
     for name, first in strangers.items():
         findings.add("unknown_column", file, line=first, value=name)
-    yield _text_frame(rows, names)
+    yield _text_frame(rows, lines, names, file, findings)
 
 
-def _json_object(text: bytes, names: Sequence[str], file: str, line: int, findings: Findings) -> dict[str, Any] | None:
-    """The object on a line, its values as text; None when there is none, with a finding unless the line is blank."""
-    if not text.strip():
-        return None
+def _json_object(text: bytes, file: str, line: int, findings: Findings) -> dict[str, Any] | None:
+    """The object on a line; None when there is none, with a finding unless the line is blank."""
     try:
         row = msgspec.json.decode(text)
-    except UnicodeDecodeError:
-        findings.add("invalid_utf8", file, line=line, value=text.decode(errors="backslashreplace"))
-        return None
-    except (msgspec.DecodeError, RecursionError) as fault:
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as fault:
+        if not text.strip():
+            return None
+        code = "invalid_utf8" if isinstance(fault, UnicodeDecodeError) else "bad_json"
+        message = None if code == "invalid_utf8" else f"is no JSON object: {_first_line(fault)}"
         value = text.decode(errors="backslashreplace").rstrip()
-        findings.add("bad_json", file, line=line, value=value, message=f"is no JSON object: {_first_line(fault)}")
+        findings.add(code, file, line=line, value=value, message=message)
         return None
     if not isinstance(row, dict):
         findings.add("bad_json", file, line=line, value=text.decode(errors="backslashreplace").rstrip())
         return None
-    nested = [name for name in names if isinstance(row.get(name), (dict, list))]
-    for name in nested:
-        value = "{…}" if isinstance(row[name], dict) else "[…]"
-        findings.add("nested_value", file, line=line, column=name, value=value)
-    if nested:
-        return None
-    return {name: None if value is None else str(value) for name, value in row.items()}
+    return row
 
 
-def _text_frame(rows: list[dict[str, Any]], names: Sequence[str]) -> pl.DataFrame:
+def _text_frame(
+    rows: list[list[Any]], lines: list[int], names: Sequence[str], file: str, findings: Findings
+) -> pl.DataFrame:
+    """The rows' cells as text, without the rows that hold a list or an object."""
+    cells: dict[str, list[str | None]] = {}
+    nested: set[int] = set()
+    for at, name in enumerate(names):
+        column = [row[at] for row in rows]
+        types = set(map(type, column))
+        if types & {dict, list}:
+            for i in [i for i, cell in enumerate(column) if isinstance(cell, (dict, list))]:
+                nested.add(i)
+                value = "{…}" if isinstance(column[i], dict) else "[…]"
+                findings.add("nested_value", file, line=lines[i], column=name, value=value)
+                column[i] = None
+        if types - {str, type(None)}:
+            column = [cell if cell is None else str(cell) for cell in column]
+        cells[name] = column
     schema = dict.fromkeys(names, pl.String) | {"line": pl.Int64}
-    return pl.DataFrame({name: [row[name] for row in rows] for name in schema}, schema=schema)
+    frame = pl.DataFrame(cells | {"line": lines}, schema=schema)
+    return frame.filter(~pl.int_range(pl.len()).is_in(sorted(nested)))
 
 
 def _first_line(fault: BaseException) -> str:

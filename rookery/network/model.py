@@ -205,9 +205,6 @@ _VALIDATING: dict[str, Code] = {
     "too_slow": Code("warning", "the transit takes over 60 days", "check that transit_minutes is in minutes"),
     "long_cutoff": Code("info", "the cut-off is more than 3 days before departure", "check that it is in minutes"),
     "null_island": Code("warning", "the position is 0, 0, in the ocean off Africa", "correct lat and lon"),
-    "same_place": Code(
-        "info", "a node of the same kind before it has this very position", "nothing, or correct lat and lon", listed=20
-    ),
     "zero_limit": Code("warning", "a limit of 0 lets nothing travel", "leave it empty when there is no limit"),
     "free_departures": Code("info", "the departure costs nothing", "fill cost_per_parcel or cost_per_kg", listed=0),
     "never_due": Code("info", "without due_days and due_hours nothing is ever late", "nothing, or give one"),

@@ -65,7 +65,6 @@ Tell = Callable[..., None]
 def _positions(feed: Feed, tell: Tell) -> None:
     at_zero = (pl.col("lat") == 0) & (pl.col("lon") == 0)
     tell("nodes", feed.nodes, at_zero, "null_island", "lat")
-    tell("nodes", feed.nodes, ~pl.struct("kind", "lat", "lon").is_first_distinct() & ~at_zero, "same_place", "node_id")
 
 
 def _calendars(feed: Feed, tell: Tell) -> frozenset[str]:

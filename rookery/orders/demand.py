@@ -51,9 +51,7 @@ class Demand:
             kind = np.ones(len(kinds))
         return kind * np.sqrt(runs) * rng.lognormal(0, 0.8, len(kinds))
 
-    def pairs(
-        self, goods: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def pairs(self, goods: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Origin and destination (rows of nodes) of each parcel, given its class of goods; where hardly any lanes
         carry a class, its parcels become general (class 0) in `goods` itself.
 

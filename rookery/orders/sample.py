@@ -161,9 +161,7 @@ def _ends(feed: Feed, end: str, node: NDArray[np.int64], rng: np.random.Generato
 def _ready(feed: Feed, origin: NDArray[np.int64], on: date, rng: np.random.Generator) -> pl.Series:
     """Instants within the local working day of the origin: half about 18:00, half between 8:00 and 20:00."""
     late = np.clip(rng.normal(18 * 60, 75, len(origin)), 7 * 60, 22 * 60)
-    wall = np.where(rng.random(len(origin)) < 0.5, late, rng.uniform(8 * 60, 20 * 60, len(origin))).astype(
-        np.int64
-    )
+    wall = np.where(rng.random(len(origin)) < 0.5, late, rng.uniform(8 * 60, 20 * 60, len(origin))).astype(np.int64)
     wall += day_number(on) * DAY
     zones = feed.nodes["timezone"].to_list()
     names, number = np.unique(np.array(zones), return_inverse=True)

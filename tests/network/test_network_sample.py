@@ -50,9 +50,7 @@ def test_a_sample_reads_without_a_single_notice(feeds, size):
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, size):
     """A sample can be made again from its size and seed alone."""
     folders = [sample_network(size, seed, tmp_path / name) for name, seed in (("a", 7), ("b", 7), ("c", 8))]
-    same, again, other = (
-        {file.name: file.read_bytes() for file in sorted(folder.iterdir())} for folder in folders
-    )
+    same, again, other = ({file.name: file.read_bytes() for file in sorted(folder.iterdir())} for folder in folders)
     assert same == again
     assert same["departures.csv"] != other["departures.csv"]
 
@@ -109,9 +107,7 @@ def test_nothing_slips_past_customs(feeds):
     abroad = lanes.filter(pl.col("country") != pl.col("country_to"))
     assert abroad.height > 1000
     assert set(abroad["kind_to"]) <= BORDER_NODES
-    home = lanes.filter(
-        (pl.col("country") == pl.col("country_to")) & pl.col("kind").is_in(["airport", "port"])
-    )
+    home = lanes.filter((pl.col("country") == pl.col("country_to")) & pl.col("kind").is_in(["airport", "port"]))
     assert set(home["kind_to"]) == {"customs"}
 
 

@@ -93,8 +93,7 @@ def test_nearly_all_world_orders_can_be_carried(world, orders):
     zone = find_zones(world.zones, some["to_country"], some["to_postal_code"])
     served = [None if row < 0 else world.zones["node_id"][row] for row in zone]
     carried = [
-        (order["to_node"] or node)
-        in _reached(onward[order["goods"], order["service_id"]], order["from_node"])
+        (order["to_node"] or node) in _reached(onward[order["goods"], order["service_id"]], order["from_node"])
         for order, node in zip(some.iter_rows(named=True), served)
     ]
     assert sum(carried) / len(carried) >= 0.98

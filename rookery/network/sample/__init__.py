@@ -24,9 +24,7 @@ def sample_network(size: Size, seed: int, out: Path, progress: Progress = silent
     See docs/concepts/samples.md.
     """
     if size not in get_args(Size):
-        raise InvalidInput(
-            "sample.size", f"There is no sample network of size {size!r}.", "use tiny, country or world"
-        )
+        raise InvalidInput("sample.size", f"There is no sample network of size {size!r}.", "use tiny, country or world")
     if seed < 0:
         raise InvalidInput("sample.seed", f"The seed {seed} is negative.", "use a whole number from 0 on")
     draft = {"tiny": draft_tiny, "country": draft_country, "world": draft_world}[size]

@@ -62,7 +62,7 @@ def draft_country(seed: int) -> Draft:
     for place in largest_cities("DE", 14, apart_km=60):
         warehouse = draft.node(f"DE-{slug(place.name)}-W", "origin", place, f"{place.name} warehouse")
         for hub in draft.nearest(warehouse, hubs.values())[:2]:
-            draft.connect(warehouse, hub, TRUCK, draft.spread(3, 15 * 60, 20 * 60), "work-DE")
+            draft.connect(warehouse, hub, TRUCK, draft.spread(4, 16 * 60, 22 * 60), "work-DE")
             draft.connect(hub, warehouse, TRUCK, draft.spread(1, 300, 480), "work-DE")
     for depot in depots[:22]:
         link_pick_up_points(draft, depot, "work-DE")
@@ -75,11 +75,9 @@ def _link_hubs(draft: Draft, hubs: dict[str, str]) -> None:
     for a in hubs.values():
         for b in hubs.values():
             if a != b:
-                draft.connect(a, b, TRUCK, draft.spread(2, SORTED_BY, SORTED_BY + 150), "nights")
+                draft.connect(a, b, TRUCK, draft.spread(3, SORTED_BY, SORTED_BY + 240), "nights")
                 draft.connect(a, b, TRUCK, draft.spread(1, 600, 840), "work-DE")
-    freighter = replace(
-        AIR, fixed_minutes=30, cutoff_minutes=60, speed_kmh=650, capacity_g=15_000_000, per_kg=0.6
-    )
+    freighter = replace(AIR, fixed_minutes=30, cutoff_minutes=60, speed_kmh=650, capacity_g=15_000_000, per_kg=0.6)
     for iata, name in AIRPORTS.items():
         node = draft.node(iata, "airport", airport(iata), handling_minutes=45)
         draft.connect(hubs[name], node, TRUCK, draft.spread(3, 21 * 60, 25 * 60), "daily")
@@ -88,15 +86,13 @@ def _link_hubs(draft: Draft, hubs: dict[str, str]) -> None:
         for b in AIRPORTS:
             if a != b and draft.km(a, b) > 300:
                 accepts = "general|battery" if draft.rng.random() < 0.25 else "general|liquid"
-                draft.connect(
-                    a, b, replace(freighter, accepts=accepts), draft.spread(1, 23 * 60, 26 * 60), "nights"
-                )
+                draft.connect(a, b, replace(freighter, accepts=accepts), draft.spread(1, 23 * 60, 26 * 60), "nights")
 
 
 def _link_depot(draft: Draft, depot: str, hubs: list[str]) -> None:
     for rank, hub in enumerate(hubs):
-        draft.connect(hub, depot, TRUCK, draft.spread(3 - rank, 120, 330), "work-DE")
-        draft.connect(depot, hub, TRUCK, draft.spread(3 - rank, 17 * 60, 21 * 60), "work-DE")
+        draft.connect(hub, depot, TRUCK, draft.spread(5 - 2 * rank, 120, 600), "work-DE")
+        draft.connect(depot, hub, TRUCK, draft.spread(4 - rank, 17 * 60, 22 * 60), "work-DE")
 
 
 def link_pick_up_points(draft: Draft, depot: str, calendar: str) -> None:
@@ -105,9 +101,7 @@ def link_pick_up_points(draft: Draft, depot: str, calendar: str) -> None:
         place = draft.places[depot]
         off = draft.rng.uniform(-0.06, 0.06, 2).round(4)
         place = place._replace(lat=round(place.lat + off[0], 4), lon=round(place.lon + off[1], 4))
-        point = draft.node(
-            f"{depot}-{letter}", kind, place, f"{place.name} {kind}", handling_minutes=handling
-        )
+        point = draft.node(f"{depot}-{letter}", kind, place, f"{place.name} {kind}", handling_minutes=handling)
         draft.connect(depot, point, VAN, draft.spread(3, 420, 1080), calendar)
         draft.connect(point, depot, VAN, draft.spread(2, 540, 1140), calendar)
 

@@ -189,9 +189,7 @@ class Draft:
         """`count` times of day between two minutes, evenly spread from a random start and each a little off."""
         step = (last - first) / count
         start = self.rng.uniform(0, step)
-        return [
-            int(first + start + i * step + self.rng.uniform(-0.2, 0.2) * step) % DAY for i in range(count)
-        ]
+        return [int(first + start + i * step + self.rng.uniform(-0.2, 0.2) * step) % DAY for i in range(count)]
 
     def calendar(self, calendar_id: str, days: str = "1111111", holidays: str | None = None) -> str:
         """Adds a calendar, days as seven 0/1 from Monday on; closed on the public holidays of a country when given."""
@@ -233,9 +231,7 @@ class Draft:
         for table, columns in COLUMNS.items():
             names = columns.split()
             rows = self.rows[table]
-            pl.DataFrame({name: [row.get(name) for row in rows] for name in names}).write_csv(
-                folder / f"{table}.csv"
-            )
+            pl.DataFrame({name: [row.get(name) for row in rows] for name in names}).write_csv(folder / f"{table}.csv")
 
 
 def clock(minute: int) -> str:

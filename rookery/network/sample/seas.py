@@ -80,9 +80,7 @@ def sailing_km(ports: dict[str, tuple[Place, tuple[str, ...]]]) -> dict[tuple[st
     }
 
 
-def _shortest(
-    beside: dict[str, list[tuple[str, float]]], start: str, through: frozenset[str]
-) -> dict[str, float]:
+def _shortest(beside: dict[str, list[tuple[str, float]]], start: str, through: frozenset[str]) -> dict[str, float]:
     """Dijkstra from one port; ways pass marks only, never another port."""
     best: dict[str, float] = {}
     heap = [(0.0, start)]

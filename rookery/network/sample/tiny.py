@@ -50,26 +50,18 @@ def draft_tiny(seed: int) -> Draft:
     ]
     berlin, hamburg, munich = depots
     locker = draft.node("DE-BERLIN-L1", "locker", draft.places[berlin], "Berlin locker", handling_minutes=10)
-    station = draft.node(
-        "DE-HAMBURG-S1", "station", draft.places[hamburg], "Hamburg station", handling_minutes=15
-    )
+    station = draft.node("DE-HAMBURG-S1", "station", draft.places[hamburg], "Hamburg station", handling_minutes=15)
 
     draft.connect(shenzhen, can_hub, TRUCK, draft.spread(3, 720, 1320), china)
     draft.connect(can_hub, can, TRUCK, draft.spread(4), daily)
-    freighter = replace(
-        AIR, carrier="AIR-B", accepts="general|battery|liquid", per_kg=0.9, capacity_g=40_000_000
-    )
-    draft.connect(
-        can, lej, AIR, [int(draft.rng.integers(60, 300)), int(draft.rng.integers(1200, 1400))], daily
-    )
+    freighter = replace(AIR, carrier="AIR-B", accepts="general|battery|liquid", per_kg=0.9, capacity_g=40_000_000)
+    draft.connect(can, lej, AIR, [int(draft.rng.integers(60, 300)), int(draft.rng.integers(1200, 1400))], daily)
     draft.connect(can, lej, freighter, [int(draft.rng.integers(600, 900))], daily)
     draft.connect(lej, customs, TRUCK, draft.spread(6), daily, minutes=15)
     draft.connect(customs, lej_hub, replace(TRUCK, per_parcel=0.3), draft.spread(6), daily, minutes=15)
     draft.connect(leipzig, lej_hub, TRUCK, draft.spread(3, 720, 1320), germany)
     for depot in depots:
-        draft.connect(
-            lej_hub, depot, TRUCK, [*draft.spread(1, 60, 180), *draft.spread(1, 1200, 1380)], germany
-        )
+        draft.connect(lej_hub, depot, TRUCK, [*draft.spread(1, 60, 180), *draft.spread(1, 1200, 1380)], germany)
         draft.connect(depot, lej_hub, TRUCK, draft.spread(2, 1020, 1320), germany)
     draft.connect(berlin, locker, VAN, [450, 960], germany, minutes=40)
     draft.connect(locker, berlin, VAN, [540, 1080], germany, minutes=40)

@@ -22,9 +22,7 @@ from rookery.network.sample.seas import sailing_km
 from rookery.network.sample.tiny import draft_services
 
 SHUTTLE = replace(TRUCK, per_parcel=0.03, per_kg=0.02)
-CLEARANCE = replace(
-    TRUCK, per_parcel=0.35, per_kg=0.05
-)  # the customs agent's fee rides on the way out of customs
+CLEARANCE = replace(TRUCK, per_parcel=0.35, per_kg=0.05)  # the customs agent's fee rides on the way out of customs
 CROSSING = replace(TRUCK, per_kg_100km=0.08, accepts="general|battery|liquid")
 SHIP = Haul(
     "sea",
@@ -97,9 +95,7 @@ def draft_world(seed: int) -> Draft:
 
 def _gate(draft: Draft, iata: str, size: int) -> Gate:
     place = airport(iata)
-    beside = [
-        place._replace(lat=round(place.lat + off, 4), lon=round(place.lon + off, 4)) for off in (0.01, 0.03)
-    ]
+    beside = [place._replace(lat=round(place.lat + off, 4), lon=round(place.lon + off, 4)) for off in (0.01, 0.03)]
     hours = {} if size == 3 else {"open_from": "06:00", "open_until": "23:00"}
     node = draft.node(iata, "airport", place, handling_minutes=int(draft.rng.integers(6, 10)) * 15)
     customs = draft.node(
@@ -123,8 +119,7 @@ def _flights(draft: Draft, gates: list[Gate]) -> None:
     """Flights between airports across borders and between hubs inside an area, more often between larger gates."""
     large = [gate.airport for gate in gates if gate.size == 3]
     main = {
-        gate.airport: draft.nearest(gate.airport, [node for node in large if node != gate.airport])[0]
-        for gate in gates
+        gate.airport: draft.nearest(gate.airport, [node for node in large if node != gate.airport])[0] for gate in gates
     }
     for a in gates:
         for b in gates:
@@ -144,9 +139,7 @@ def _flights(draft: Draft, gates: list[Gate]) -> None:
                         fixed_minutes=haul.fixed_minutes + (120 if km > 9000 else 0),  # a stop for fuel
                         per_kg_100km=haul.per_kg_100km * back_haul * draft.rng.uniform(0.9, 1.1),
                     )
-                    calendar = (
-                        "daily" if count > 1 else ("daily", "mon-sat", "tue-sun")[draft.rng.integers(3)]
-                    )
+                    calendar = "daily" if count > 1 else ("daily", "mon-sat", "tue-sun")[draft.rng.integers(3)]
                     draft.connect(*ways, haul, draft.spread(count), calendar)
 
 
@@ -214,9 +207,7 @@ def _ports(draft: Draft, gates: list[Gate]) -> None:
     sailing = sailing_km({port: (places[port], marks) for port, (*_, marks) in PORTS.items()})
     for (a, b), km in sailing.items():
         outward = a in EXPORT_PORTS and 700 < km < 27_000
-        if customs_area(places[a].country) != customs_area(places[b].country) and (
-            outward or b in RETURN_PORTS
-        ):
+        if customs_area(places[a].country) != customs_area(places[b].country) and (outward or b in RETURN_PORTS):
             ship = replace(SHIP, carrier=("SEA-A", "SEA-B")[draft.rng.integers(2)])
             weekly = f"weekly-{WEEK[draft.rng.integers(7)][:3]}"
             draft.connect(a, b, ship, [int(draft.rng.integers(0, 1440))], weekly, km=km)

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from rookery.planning.engine.arrays import Block, Found, Net, Parcels
+from rookery.planning.engine.scan import delivery_cost
 
 
 @njit(nogil=True, cache=True)
@@ -208,3 +209,28 @@ def forward(net: Net, block: Block, value, parcels: Parcels, tolerance: float, l
         loads[rides[j], 0] += chances[j] * pieces
         loads[rides[j], 1] += chances[j] * grams
     return legs[:leg_count].copy(), leg_from[: group + 2].copy()
+
+
+@njit(nogil=True, cache=True)
+def ride_worth(net: Net, block: Block, value, chance, column: int, row: int, never: int):
+    """Cost from here on (as counted in the tables) and P(on time) of riding `row`, whatever else is possible.
+
+    Infinite when an outcome leads nowhere. `chance` holds probabilities, not parts of a scale.
+    """
+    node = net.to[row]
+    cost = net.fixed[row] + net.per_kg[row] * block.kilograms[0, column] + block.barred[net.limits[row], column]
+    likely = 0.0
+    if block.first[node] <= column < block.last[node]:
+        outcomes = net.ready.shape[1]
+        for k in range(outcomes):
+            if net.ready[row, k] == never:
+                return np.inf, 0.0
+            one, on_time = delivery_cost(block, column, net.ready[row, k], net.start)
+            cost += one / outcomes
+            likely += on_time / outcomes
+        return cost, likely
+    for place in range(net.catch_from[row], net.catch_from[row + 1]):
+        caught = net.catch_row[place]
+        cost += net.catch_share[place] * value[caught, column]
+        likely += net.catch_share[place] * chance[caught, column]
+    return cost, likely

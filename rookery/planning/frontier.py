@@ -1,0 +1,78 @@
+"""The frontier of a quote: what an earlier promise costs.
+
+Every offer is a policy. The fastest and the cheapest are its ends; between them, each day end in turn is made the due
+time, with a few prices of lateness: the cheapest policy that still keeps a day with the confidence asked for is among
+these up to the convex hull (with one outcome a departure, exactly).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from rookery.planning.engine.catch import first_row
+from rookery.planning.ops import Model, day_end
+from rookery.planning.tables import Journey, parcel_tables
+from rookery.terms.time import DAY, NEVER
+
+MOST_DAYS = 28
+LATENESS = (0.3, 1.0, 3.0, 10.0, 1000.0)
+"""Prices of being late, as multiples of the whole spread between the fastest and the cheapest offer."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One point of the frontier, a piece: its cost, the day it is promised for and the way there."""
+
+    cost: float
+    promised_at: int
+    probability: float  # of being delivered by promised_at
+    journey: Journey
+
+
+def frontier(model: Model, parcel: pl.DataFrame, confidence: float) -> list[Offer]:
+    """Offers for one parcel (one row of schema PARCELS), earliest first; each later one is cheaper. Empty = none."""
+    table = model.timetable
+    timezone = model.feed.nodes["timezone"][parcel["destination"][0]]
+    extra = float(parcel["pickup_cost"][0]) + float(model.miles.cost[parcel["zone"][0]])
+    start = int(parcel["start_at"][0])
+    row = first_row(
+        int(parcel["origin"][0]), start, table.net.node_from, table.net.node_rows, table.cutoff, len(table.cutoff)
+    )
+    offers: list[Offer] = []
+
+    def ask(wishes: list[tuple[int, float, float]]) -> None:
+        for part in _sixteens(wishes):
+            due, late, time = zip(*part)
+            tables = parcel_tables(table, model.miles, parcel, due, late, [0.0] * len(due), time)
+            for column in range(len(part)):
+                journey = tables.follow(column, row, confidence)
+                if journey is not None:
+                    promised = int(day_end([timezone], np.array([journey.by_at]))[0])
+                    offers.append(Offer(journey.transport + extra, promised, confidence, journey))
+
+    dear = 1e3 * max(1.0, float(table.net.fixed.max(initial=0.0)) + float(table.net.per_kg.max(initial=0.0)))
+    ask([(int(NEVER), 0.0, 0.0), (int(NEVER), 0.0, dear)])
+    if not offers:
+        return []
+    first, last = min(o.promised_at for o in offers), max(o.promised_at for o in offers)
+    spread = max(o.cost for o in offers) - min(o.cost for o in offers)
+    ends = sorted({int(day_end([timezone], np.array([at]))[0]) for at in range(first - DAY, last, DAY)})[:MOST_DAYS]
+    scales = LATENESS if table.outcomes > 1 else LATENESS[-1:]
+    ask([(end, scale * max(spread, 0.01), 0.0) for end in ends for scale in scales])
+    return _best(offers)
+
+
+def _sixteens(wishes: list) -> list[list]:
+    return [wishes[place : place + 16] for place in range(0, len(wishes), 16)]
+
+
+def _best(offers: list[Offer]) -> list[Offer]:
+    """Those that no other beats in both cost and day."""
+    kept: list[Offer] = []
+    for offer in sorted(offers, key=lambda o: (o.promised_at, o.cost, o.journey.expected_at)):
+        if not kept or offer.cost < kept[-1].cost - 1e-9:
+            kept.append(offer)
+    return kept
