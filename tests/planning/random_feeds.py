@@ -26,7 +26,7 @@ CALENDARS = ["daily", "daily", "weekdays", "holidays", "odd"]
 ACCEPTS = [["general", "battery"], ["general", "battery", "liquid"], ["general"]] * 2 + [["battery"]]
 TRANSIT = {
     "narrow": [(0.1, 0.85), (0.5, 1.0), (0.9, 1.37)],
-    "skewed": [(0.05, 0.731), (0.5, 1.0), (0.8, 1.1), (0.99, 2.7)],
+    "skewed": [(0.05, 0.731), (0.5, 1.0), (0.8, 1.31), (0.99, 2.7)],
     "ends": [(0.0, 0.9), (1.0, 1.1)],
     "late": [(0.5, 1.0), (0.50001, 1.0), (0.75, 3.3333)],
     "point": [(0.5, 1.07)],
@@ -81,7 +81,10 @@ def build(random: Random, outcomes: tuple[int, ...]) -> Case:
         ],
         "zones": _zones(random, names),
         "services": _services(random),
-        "closures": [_closure(random, start, names, departures)] if departures and random.random() < 0.3 else [],
+        "closures": [
+            _closure(random, start, names, departures)
+            for _ in range(random.choice([0, 0, 1, 2, 3]) if departures else 0)
+        ],
     }
     frames = {name: frame(rows, FEED[name]) for name, rows in tables.items()}
     feed = Feed(FeedInfo("random", "1", "EUR"), **frames)
@@ -98,8 +101,8 @@ def _node(random: Random, i: int) -> dict:
     opens, closes = random.choice(HOURS)
     return {
         "node_id": f"n{i}", "name": f"node {i}", "kind": "hub", "lat": 0.0, "lon": float(i), "country": "DE",
-        "timezone": random.choice(TIMEZONES), "handling_minutes": random.choice([0, 0, 15, 90, 600]),
-        "calendar_id": random.choice([None, None, None, "weekdays", "holidays", "odd"]),
+        "timezone": random.choice(TIMEZONES), "handling_minutes": random.choice([0, 0, 15, 90, 240]),
+        "calendar_id": random.choice([None] * 6 + ["weekdays", "holidays", "odd"]),
         "open_from": opens, "open_until": closes,
     }  # fmt: skip
 
@@ -118,8 +121,8 @@ def _departure(random: Random, departure_id: str, lane_id: str) -> dict:
     return {
         "departure_id": departure_id, "lane_id": lane_id, "calendar_id": random.choice(CALENDARS),
         "depart_minute": 30 * random.randint(0, 60), "cutoff_minutes": random.choice([0, 30, 60, 137]),
-        "transit_minutes": random.choice([1, 61, 127, 300, 613, 1000]),
-        "transit_id": random.choice([None, *TRANSIT]),
+        "transit_minutes": random.choice([1, 61, 300, 450, 613, 1000]),
+        "transit_id": random.choice([None, "narrow", "skewed", "skewed", "ends", "late", "late", "point"]),
         "capacity_g": random.choice([None, 1500.0]), "capacity_parcels": random.choice([None, None, 1.0, 3.0]),
         "cost_per_parcel": random.randint(0, 24) / 4, "cost_per_kg": random.choice([0.0, 0.5, 1.3]),
     }  # fmt: skip
@@ -163,7 +166,7 @@ def _services(random: Random) -> list[dict]:
 
     return [
         service("days", due_days=random.randint(0, 3)),
-        service("hours", due_hours=random.choice([6.0, 12.5, 30.1])),
+        service("hours", due_hours=random.choice([6.0, 12.5, 18.25, 30.1])),
         service("ever", time_cost_per_day=random.choice([0.0, 11.25])),
         service("modes", due_days=1, modes=random.choice([["truck"], ["truck", "air"], ["sea", "truck"]])),
     ]
@@ -185,9 +188,9 @@ def _order(random: Random, i: int, names: list[str], start: datetime) -> dict:
     row: dict = {"order_id": f"o{i}", "pieces": random.choice([1, 1, 2, 3])}
     for end in ("from", "to"):
         if random.randint(0, 2):
-            row[f"{end}_node"] = random.choice([*names * 5, "nowhere"])
+            row[f"{end}_node"] = random.choice([*names * 15, "nowhere"])
         else:
-            row[f"{end}_country"] = random.choice(["DE"] * 7 + ["US"])
+            row[f"{end}_country"] = random.choice(["DE"] * 9 + ["US"])
             row[f"{end}_postal_code"] = random.choice(["10115", "1", "20095", "94103", "80331"])
     ready = int(start.timestamp() // 60) + random.randint(-900, 2500)
     sized = random.random() < 0.4
@@ -197,6 +200,6 @@ def _order(random: Random, i: int, names: list[str], start: datetime) -> dict:
         "width_mm": 200.0 if sized else None, "height_mm": random.choice([None, 300.0]) if sized else None,
         "goods": random.choice(["general", "general", "general", "general", "battery", "liquid"]),
         "service_id": random.choice([None, "days", "hours", "ever", "modes"]),
-        "due_at": ready + random.randint(60, 4000) if random.random() < 0.2 else None,
+        "due_at": ready + random.randint(60, 3000) if random.random() < 0.4 else None,
         "late_cost": random.choice([None, None, None, 7.5]),
     }  # fmt: skip
