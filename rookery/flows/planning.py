@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rookery.base.progress import Progress, silent
 from rookery.network import expand, place
 from rookery.orders import check_orders
 from rookery.planning.ops import Model, compile_model, plan_parcels, unassigned_reasons
+from rookery.planning.policy import write_policy
 from rookery.planning.results import legs_frame, loads_frame, overloaded, parcel_numbers, parcels_frame
 from rookery.terms.errors import InvalidInput
 from rookery.terms.frames import Feed, Orders
@@ -45,9 +47,13 @@ class Plan:
     summary: dict[str, Any]
     manifest: dict[str, Any]
     notices: tuple[Notice, ...] = ()
+    policy: Callable[[Path], None] | None = None
 
     def write(self, out: str | Path) -> Path:
-        """Write the plan's files to folder `out`, whole or not at all. Raises Conflict when `out` is something else."""
+        """Write the plan's files to folder `out`, whole or not at all. Raises Conflict when `out` is something else.
+
+        The policy tables are made now, straight to disk, when the plan was asked for them.
+        """
         out = Path(out)
         with write_aside(out, "manifest.json") as folder:
             self.parcels.write_parquet(folder / "parcels.parquet")
@@ -55,6 +61,8 @@ class Plan:
             self.loads.write_parquet(folder / "loads.parquet")
             (folder / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.summary)))
             (folder / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.manifest)))
+            if self.policy is not None:
+                self.policy(folder / "policy")
         return out
 
 
@@ -105,6 +113,7 @@ def plan(
     start: datetime | None = None,
     horizon_days: int | None = None,
     outcomes: int = 8,
+    policy: bool = False,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Plan:
@@ -112,7 +121,7 @@ def plan(
 
     start: departures from this instant on count (default: the earliest ready_at); horizon_days: and before so many days
     later (default: max(21, longest due_days + 14)); outcomes: K equally likely transit times a departure (1 = medians);
-    threads: default all cores. Bad orders are left out with notices; no itinerary is a result, not an error.
+    policy: write the policy tables with the plan; threads: default all cores. Bad orders are left out with notices; no itinerary is a result, not an error.
     Raises InvalidInput when there is nothing to plan.
     """
     if not 1 <= outcomes <= 64:
@@ -184,7 +193,8 @@ def plan(
         "outcomes": outcomes,
         "prices": "none",
     }
-    return Plan(table, legs, loads, summary, manifest, (*orders.notices, *notices))
+    tables = partial(write_policy, model, parcels, threads=threads, progress=progress) if policy else None
+    return Plan(table, legs, loads, summary, manifest, (*orders.notices, *notices), tables)
 
 
 def _reasons(feed, model, parcels, unassigned, days: int, threads: int, progress: Progress) -> pl.Series:

@@ -23,10 +23,10 @@ TIMEZONES = [
 ]
 HOURS = [(None, None), (None, None), (480, 1080), (1320, 1800), (0, 1440), (150, 1410)]
 CALENDARS = ["daily", "daily", "weekdays", "holidays", "odd"]
-ACCEPTS = [["general", "battery"], ["general", "battery", "liquid"], ["general"]] * 2 + [["battery"]]
+ACCEPTS = [["general", "battery"], ["general", "battery", "liquid"], ["general"]] * 4 + [["battery"]]
 TRANSIT = {
     "narrow": [(0.1, 0.85), (0.5, 1.0), (0.9, 1.37)],
-    "skewed": [(0.05, 0.731), (0.5, 1.0), (0.8, 1.31), (0.99, 2.7)],
+    "skewed": [(0.05, 0.331), (0.5, 1.0), (0.8, 1.91), (0.99, 4.7)],
     "ends": [(0.0, 0.9), (1.0, 1.1)],
     "late": [(0.5, 1.0), (0.50001, 1.0), (0.75, 3.3333)],
     "point": [(0.5, 1.07)],
@@ -186,9 +186,10 @@ def _closure(random: Random, start: datetime, names: list[str], departures: list
 
 def _order(random: Random, i: int, names: list[str], start: datetime) -> dict:
     row: dict = {"order_id": f"o{i}", "pieces": random.choice([1, 1, 2, 3])}
+    chosen = dict(zip(("from", "to"), random.sample(names, 2), strict=True))
     for end in ("from", "to"):
         if random.randint(0, 2):
-            row[f"{end}_node"] = random.choice([*names * 15, "nowhere"])
+            row[f"{end}_node"] = random.choice([chosen[end]] * 15 + [names[0], "nowhere"])
         else:
             row[f"{end}_country"] = random.choice(["DE"] * 9 + ["US"])
             row[f"{end}_postal_code"] = random.choice(["10115", "1", "20095", "94103", "80331"])
@@ -198,8 +199,8 @@ def _order(random: Random, i: int, names: list[str], start: datetime) -> dict:
         **row, "ready_at": ready, "weight_g": random.choice([120.0, 999.5, 1000.0, 2500.0]),
         "length_mm": random.choice([200.0, 400.0, 650.0]) if sized else None,
         "width_mm": 200.0 if sized else None, "height_mm": random.choice([None, 300.0]) if sized else None,
-        "goods": random.choice(["general", "general", "general", "general", "battery", "liquid"]),
+        "goods": random.choice(["general"] * 8 + ["battery", "liquid"]),
         "service_id": random.choice([None, "days", "hours", "ever", "modes"]),
-        "due_at": ready + random.randint(60, 3000) if random.random() < 0.4 else None,
+        "due_at": ready + random.randint(60, 3000) if random.random() < 0.5 else None,
         "late_cost": random.choice([None, None, None, 7.5]),
     }  # fmt: skip

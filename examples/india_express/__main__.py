@@ -1,0 +1,5 @@
+"""`python -m examples.india_express`."""
+
+from examples.india_express.run import main
+
+raise SystemExit(main())

@@ -1,0 +1,143 @@
+"""Checks, offers, explanations and findings as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from rookery.doors.cli.console import counts_by_code, print_notice
+from rookery.doors.cli.plan_tables import table_of
+from rookery.doors.cli.words import MODE_COLOURS, Places, percent, utc
+from rookery.flows.promising import Offer
+from rookery.planning.check import CheckReport
+from rookery.planning.explain import Explanation, Option
+from rookery.terms.errors import RookeryError
+from rookery.terms.frames import Feed
+from rookery.terms.notice import Notice
+
+
+def print_check(report: CheckReport, console: Console) -> None:
+    """Every violation, then what was looked at."""
+    for violation in report.violations:
+        console.print(f"[red]violation[/] {escape(str(violation))}", soft_wrap=True)
+    looked_at = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in report.checked.items())
+    if report.violations:
+        console.print(f"[bold red]{len(report.violations):,} violations.[/] Looked at: {looked_at}.")
+    else:
+        console.print(f"[bold green]No violation.[/] Derived again: {looked_at}.")
+    if report.overloads:
+        console.print(
+            f"[yellow]{report.overloads:,} departures carry more than their capacity[/] (told apart: capacity is "
+            "reported, not yet enforced)."
+        )
+
+
+def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
+    """The frontier as a table, then the first and the last offer leg by leg."""
+    if not offers:
+        console.print(
+            "No itinerary brings this parcel there within the horizon. Put the parcel in an order file and "
+            "ask `rookery explain` for every reason."
+        )
+        return
+    places = Places(feed)
+    table = table_of()
+    table.add_column("promised by (local)", style="bold")
+    table.add_column(feed.info.currency, justify="right", style="bold")
+    table.add_column("kept with", justify="right")
+    table.add_column("expected")
+    table.add_column("way")
+    for offer in offers:
+        last = offer.legs[-1].to_node
+        way = escape(offer.legs[0].from_node) + "".join(
+            f" [{MODE_COLOURS.get(leg.mode, 'white')}]{leg.mode}[/] {escape(leg.to_node)}" for leg in offer.legs
+        )
+        table.add_row(
+            places.local(offer.promised_at, last),
+            f"{offer.cost:,.2f}",
+            percent(offer.probability),
+            places.local(offer.expected_at, last),
+            way,
+        )
+    console.print(table)
+    first = offers[0].legs[0]
+    console.print(
+        f"The first has to be ready at {escape(places.name(first.from_node))} by "
+        f"{places.local(first.cutoff_at, first.from_node)} (UTC {utc(first.cutoff_at)}). Every line below another is "
+        "cheaper and later."
+    )
+
+
+def print_explanation(answer: Explanation, feed: Feed, console: Console) -> None:
+    """A planned parcel node by node with its options; an unassigned one with its reasons and what would mend them."""
+    if answer.status != "planned":
+        console.print(f"[bold]{escape(answer.order_id)}[/] is [bold red]unassigned[/].")
+        for reason in answer.reasons:
+            console.print(f"\n[bold]{reason.code}[/]: {escape(reason.text)}.\n  [green]Fix:[/] {escape(reason.fix)}.")
+        return
+    places = Places(feed)
+    _print_outcome(answer, places, console)
+    for step in answer.steps:
+        ready = places.local(step.ready_at, step.node)
+        table = table_of(f"At {escape(places.name(step.node))}, ready {ready} (UTC {utc(step.ready_at)})")
+        table.add_column("")
+        for name in ("by", "to", "leaves"):
+            table.add_column(name, no_wrap=name != "to")
+        table.add_column(f"{answer.currency} from here", justify="right")
+        table.add_column("on time", justify="right")
+        table.add_column("why")
+        for option in step.options:
+            table.add_row(*_option_row(option, step.node, places), style="bold" if option.chosen else "")
+        console.print(table)
+
+
+def _print_outcome(answer: Explanation, places: Places, console: Console) -> None:
+    if not answer.steps:
+        console.print(f"[bold]{escape(answer.order_id)}[/] is planned and needs no leg: it is where it is going.")
+        return
+    last = next(option.to_node for option in answer.steps[-1].options if option.chosen)
+    assert answer.cost is not None and answer.on_time_probability is not None
+    told = [f"{answer.cost:,.2f} {answer.currency} a piece"]
+    if answer.expected_at:
+        told.append(f"expected {places.local(answer.expected_at, last)}")
+    if answer.promised_at:
+        told.append(f"promised by {places.local(answer.promised_at, last)}")
+    if answer.due_at:
+        told.append(f"due {places.local(answer.due_at, last)}")
+    told.append(f"on time with {percent(answer.on_time_probability)}")
+    console.print(f"[bold]{escape(answer.order_id)}[/] is [bold green]planned[/]: {', '.join(told)}.")
+
+
+def _option_row(option: Option, node: str, places: Places) -> list[str]:
+    colour = MODE_COLOURS.get(option.mode, "white")
+    return [
+        "[green]●[/]" if option.chosen else " ",
+        f"[{colour}]{option.mode}[/]",
+        escape(places.name(option.to_node)),
+        places.local(option.depart_at, node),
+        "-" if option.cost is None else f"{option.cost:,.2f}",
+        "-" if option.chance is None else percent(option.chance),
+        escape(option.why),
+    ]
+
+
+def print_findings(
+    notices: Sequence[Notice], counts: Mapping[str, int], unusable: RookeryError | None, console: Console
+) -> None:
+    """Every notice, then the counts and whether the feed can be used."""
+    for notice in notices:
+        print_notice(notice, console)
+    if notices:
+        console.print(f"[dim]By code: {', '.join(counts_by_code(notices))}[/]")
+    told = ", ".join(
+        f"{count:,} {word}{'' if count == 1 else 's'}"
+        for word, count in counts.items()
+    )
+    if unusable is not None:
+        console.print(f"[bold red]{escape(unusable.what)}[/] Next: {escape(unusable.action)}.")
+    elif counts["error"]:
+        console.print(f"[bold yellow]Usable without the faulty rows:[/] {told}.")
+    else:
+        console.print(f"[bold green]Good:[/] {told}.")

@@ -1,0 +1,83 @@
+"""What a plan comes to, by service and by mode, and the parcels that show it best."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from rookery.flows.planning import Plan
+from rookery.terms.frames import Orders
+
+NO_SERVICE = "(none)"
+
+
+class Itinerary(NamedTuple):
+    """One parcel with its ride: a row of the parcels' table and the rows of its legs."""
+
+    parcel: dict
+    legs: list[dict]
+
+
+def planned_parcels(plan: Plan, orders: Orders) -> pl.DataFrame:
+    """The planned parcels with service (never null), pieces, cost_each (currency a piece) and days (ready to expected)."""
+    wishes = orders.frame.select("order_id", "pieces", pl.from_epoch(pl.col("ready_at") * 60).alias("wanted_at"))
+    return (
+        plan.parcels.filter(pl.col("status") == "planned")
+        .join(wishes, on="order_id", how="left", maintain_order="left")
+        .with_columns(
+            service=pl.col("service_id").fill_null(NO_SERVICE),
+            cost_each=pl.col("cost") / pl.col("pieces"),
+            ready_at=pl.col("wanted_at").dt.replace_time_zone("UTC"),
+        )
+        .with_columns(days=(pl.col("expected_at") - pl.col("ready_at")).dt.total_minutes() / 1440)
+    )
+
+
+def by_service(parcels: pl.DataFrame) -> pl.DataFrame:
+    """One row a service: service, parcels, cost_each (mean), days (median), slow_days (95%), on_time (mean)."""
+    pieces = pl.col("pieces")
+    return (
+        parcels.group_by("service")
+        .agg(
+            parcels=pieces.sum(),
+            cost_each=pl.col("cost").sum() / pieces.sum(),
+            days=pl.col("days").median(),
+            slow_days=pl.col("days").quantile(0.95),
+            on_time=(pl.col("on_time_probability") * pieces).sum() / pieces.sum(),
+        )
+        .sort("days", "service")
+    )
+
+
+def by_mode(parcels: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:
+    """One row a mode: mode, legs, parcels (share that ride it at least once), cost (share of all legs' cost)."""
+    rides = legs.join(parcels.select("order_id", "pieces"), on="order_id")
+    everyone, paid = max(1, int(parcels["pieces"].sum())), max(1e-9, float(legs["cost"].sum()))
+    riders = rides.unique(["order_id", "mode"]).group_by("mode").agg(riders=pl.col("pieces").sum())
+    return (
+        rides.group_by("mode")
+        .agg(legs=pl.len(), cost=pl.col("cost").sum() / paid)
+        .join(riders, on="mode")
+        .select("mode", "legs", (pl.col("riders") / everyone).alias("parcels"), "cost")
+        .sort("parcels", descending=True)
+    )
+
+
+def examples(parcels: pl.DataFrame, legs: pl.DataFrame) -> list[Itinerary]:
+    """One telling itinerary a service: as many legs as is usual, the most modes, and a cost near the middle."""
+    modes = legs.group_by("order_id").agg(modes=pl.col("mode").n_unique())
+    typical = (
+        parcels.join(modes, on="order_id")
+        .with_columns(
+            unusual=(pl.col("legs") - pl.col("legs").median().over("service")).abs(),
+            dear=(pl.col("cost_each") - pl.col("cost_each").median().over("service")).abs(),
+        )
+        .sort("unusual", -pl.col("modes"), "dear", "order_id")
+        .unique("service", keep="first", maintain_order=True)
+    )
+    order = {service: place for place, service in enumerate(by_service(parcels)["service"])}
+    chosen = sorted(typical.iter_rows(named=True), key=lambda row: order[row["service"]])
+    return [
+        Itinerary(row, legs.filter(pl.col("order_id") == row["order_id"]).sort("seq").to_dicts()) for row in chosen
+    ]

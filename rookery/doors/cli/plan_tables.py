@@ -1,0 +1,152 @@
+"""A plan as a person likes to read it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from rookery.doors.cli.figures import Itinerary, by_mode, by_service, examples, planned_parcels
+from rookery.doors.cli.words import MODE_COLOURS, REASONS, Places, moment, percent, seconds, utc
+from rookery.flows.planning import Plan
+from rookery.terms.frames import Feed, Orders
+
+BAR = 24  # characters of a full bar
+
+
+def table_of(title: str = "") -> Table:
+    """An empty table in the house style."""
+    return Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+
+
+def print_plan(plan: Plan, feed: Feed, orders: Orders, console: Console) -> None:
+    """The whole plan in a screen or two: figures, services, modes and one parcel's way."""
+    console.print(_headline(plan, feed))
+    if plan.summary["unassigned"]:
+        console.print(_unassigned(plan.summary))
+    parcels = planned_parcels(plan, orders)
+    if parcels.height:
+        console.print(_services(plan, parcels))
+        if plan.legs.height:
+            console.print(_modes(plan, parcels))
+            shown = examples(parcels, plan.legs)
+            print_itinerary(shown[len(shown) // 2], feed, console)
+    stages = ", ".join(f"{stage} {seconds(spent)}" for stage, spent in plan.summary["seconds"].items() if spent >= 0.005)
+    rate = plan.summary["parcels_per_second"]
+    console.print(f"[dim]{rate:,.0f} parcels/s, first-time compilation included ({stages}).[/]")
+
+
+def _headline(plan: Plan, feed: Feed) -> Panel:
+    summary, manifest = plan.summary, plan.manifest
+    currency, parcels = summary["currency"], summary["parcels"]
+    begin = datetime.fromisoformat(manifest["start"])
+    grid = Table.grid(padding=(0, 3))
+    for justify in ("left", "right", "left", "right"):
+        grid.add_column(justify=justify)
+    grid.add_row("parcels", f"[bold]{parcels:,}[/]", "cost", f"[bold]{summary['cost']:,.2f} {currency}[/]")
+    grid.add_row(
+        "planned",
+        f"[bold]{summary['planned']:,}[/] ({percent(summary['planned'] / parcels)})",
+        "per parcel",
+        f"{summary['cost'] / parcels:,.2f} {currency}",
+    )
+    grid.add_row("unassigned", f"{parcels - summary['planned']:,}", "proved gap", percent(summary["gap"], 3))
+    overloads = summary["capacity_violations"]
+    full = f"[yellow]{overloads:,}[/] departures" if overloads else "none"
+    grid.add_row("on time, expected", f"[bold]{percent(summary['on_time_expected'])}[/]", "over capacity", full)
+    title = f"{escape(feed.info.name)}, {moment(begin)} UTC and {manifest['horizon_days']} days on"
+    foot = f"{summary['departures']:,} dated departures, {manifest['outcomes']} outcomes each"
+    return Panel.fit(grid, title=title, subtitle=f"[dim]{foot}[/]", box=box.ROUNDED, padding=(1, 3))
+
+
+def _unassigned(summary: dict[str, Any]) -> Table:
+    table = table_of("Unassigned, by reason (a parcel can have several)")
+    table.add_column("reason")
+    table.add_column("parcels", justify="right")
+    table.add_column("that is", style="dim")
+    for reason, count in sorted(summary["unassigned"].items(), key=lambda item: -item[1]):
+        table.add_row(reason, f"{count:,}", REASONS.get(reason, ""))
+    return table
+
+
+def _services(plan: Plan, parcels) -> Table:
+    currency = plan.summary["currency"]
+    table = table_of("Services")
+    table.add_column("service")
+    for name in ("parcels", f"{currency} each", "days, usual", "days, 95% within", "on time"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for row in by_service(parcels).iter_rows(named=True):
+        table.add_row(
+            escape(row["service"]),
+            f"{row['parcels']:,}",
+            f"{row['cost_each']:,.2f}",
+            f"{row['days']:.1f}",
+            f"{row['slow_days']:.1f}",
+            percent(row["on_time"]),
+            f"[green]{bar(row['on_time'])}[/]",
+        )
+    return table
+
+
+def _modes(plan: Plan, parcels) -> Table:
+    table = table_of("How they travel")
+    table.add_column("mode")
+    for name in ("legs", "parcels on it", "share of cost"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for row in by_mode(parcels, plan.legs).iter_rows(named=True):
+        colour = MODE_COLOURS.get(row["mode"], "white")
+        table.add_row(
+            f"[{colour}]{row['mode']}[/]",
+            f"{row['legs']:,}",
+            percent(row["parcels"]),
+            percent(row["cost"]),
+            f"[{colour}]{bar(row['parcels'])}[/]",
+        )
+    return table
+
+
+def print_itinerary(itinerary: Itinerary, feed: Feed, console: Console) -> None:
+    """One parcel's way, leg by leg, in local times with UTC beside them."""
+    parcel, legs = itinerary
+    places = Places(feed)
+    last = legs[-1]["to_node"]
+    service = "" if parcel["service_id"] is None else f", {escape(parcel['service_id'])}"
+    table = table_of(f"One of them: {escape(parcel['order_id'])}{service}, {parcel['chargeable_g'] / 1000:,.2f} kg")
+    for name in ("", "by", "from", "to", "leaves", "arrives"):
+        table.add_column(name, no_wrap=name in ("by", "leaves", "arrives"))
+    table.add_column("UTC", style="dim", no_wrap=True)
+    table.add_column(plan_currency := feed.info.currency, justify="right")
+    for leg in legs:
+        colour = MODE_COLOURS.get(leg["mode"], "white")
+        table.add_row(
+            str(leg["seq"]),
+            f"[{colour}]{leg['mode']}[/]",
+            escape(places.name(leg["from_node"])),
+            escape(places.name(leg["to_node"])),
+            places.local(leg["depart_at"], leg["from_node"]),
+            places.local(leg["arrive_at"], leg["to_node"]),
+            f"{utc(leg['depart_at'])} to {utc(leg['arrive_at'])}",
+            f"{leg['cost']:,.2f}",
+        )
+    console.print(table)
+    ready = places.local(parcel["ready_at"], legs[0]["from_node"])
+    due = "never late" if parcel["due_at"] is None else f"due {places.local(parcel['due_at'], last)}"
+    console.print(
+        f"Ready {ready}; expected {places.local(parcel['expected_at'], last)}, "
+        f"[bold]promised by {places.local(parcel['promised_at'], last)}[/]; {due}, "
+        f"on time with {percent(parcel['on_time_probability'])}; {parcel['cost']:,.2f} {plan_currency} all told.\n"
+        "[dim]Local times of each place; the way it goes when every leg takes its usual time.[/]\n"
+    )
+
+
+def bar(share: float) -> str:
+    """A bar as long as a share of one, with eighths of a character."""
+    eighths = round(max(0.0, min(1.0, share)) * BAR * 8)
+    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]

@@ -1,0 +1,196 @@
+"""The policy table: for every node, minute and class of parcel, the next move, what is still to pay and the chance.
+
+A folder of memory-mapped arrays, written once by the planner and only read afterwards; opening one reads almost nothing
+and many processes share the same pages. *Places* number the dated departures node by node, by cut-off; a *column* is a
+destination with one class of parcel.
+
+    index.json         format, start (UTC minute), currency
+    nodes.parquet      node_id and `first`, its first place (its last is the next node's first)
+    departures.parquet what stands at each place: departure_id, lane_id, mode, to_node, cutoff_at, depart_at
+    columns.parquet    what each column is for, sorted by destination, goods, due_at
+    cutoff.npy         int32 (N) UTC minutes
+    ride.npy           uint8 (C, N / 8): bit of place p = ride it (set) or wait (clear); first place in the lowest bit
+    cost.npy           uint16 (C, N): cost from the cut-off on, in steps of columns.cost_step; 65535 = no way on
+    chance.npy         uint8 (C, N): chance of being on time, in 255ths
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+from msgspec import Struct
+from numba import njit
+from numpy.typing import NDArray
+
+from rookery.terms.errors import InvalidInput, NotFound
+from rookery.terms.time import NEVER, from_minute, to_minute
+
+FORMAT = 1
+NO_WAY = 65535
+CHANCE_STEPS = 255
+ARRAYS = ("cutoff", "ride", "cost", "chance")
+
+
+class Move(Struct, frozen=True):
+    """The next move of a parcel: the departure to take, what is still to pay a piece, and the chance of being on time."""
+
+    departure_id: str
+    lane_id: str
+    mode: str
+    to_node: str
+    cutoff_at: datetime
+    depart_at: datetime
+    cost: float
+    chance: float
+
+
+@dataclass(frozen=True)
+class PolicyTable:
+    """A frozen table of next moves; look-ups are pure and safe from any number of threads."""
+
+    nodes: dict[str, int]
+    first: NDArray[np.int64]  # (M + 1)
+    departures: pl.DataFrame
+    columns: pl.DataFrame
+    cutoff: NDArray[np.int32]
+    ride: NDArray[np.uint8]
+    cost: NDArray[np.uint16]
+    chance: NDArray[np.uint8]
+    step: NDArray[np.float64]  # (C) feed currency a step of `cost`
+    rate: NDArray[np.float64]  # (C) feed currency a minute in the network
+
+    @classmethod
+    def open(cls, folder: str | Path) -> PolicyTable:
+        """Map a table into memory. Raises NotFound when there is none, InvalidInput when it is not of this format."""
+        folder = Path(folder)
+        if not (folder / "index.json").is_file():
+            raise NotFound("policy.none_here", f"{folder} holds no policy table.", "plan again with --policy")
+        try:
+            index = msgspec.json.decode((folder / "index.json").read_bytes())
+            nodes = pl.read_parquet(folder / "nodes.parquet")
+            departures = pl.read_parquet(folder / "departures.parquet")
+            columns = pl.read_parquet(folder / "columns.parquet")
+            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        except (OSError, ValueError, msgspec.DecodeError, pl.exceptions.PolarsError) as fault:
+            raise InvalidInput("policy.damaged", f"The table in {folder} cannot be read: {fault}.", "plan again") from fault
+        if index.get("format") != FORMAT:
+            raise InvalidInput("policy.format", f"{folder} has another format than {FORMAT}.", "plan again with --policy")
+        return cls(
+            nodes={name: place for place, name in enumerate(nodes["node_id"])},
+            first=np.append(nodes["first"].to_numpy(), departures.height).astype(np.int64),
+            departures=departures,
+            columns=columns,
+            step=columns["cost_step"].to_numpy().copy(),
+            rate=columns["time_cost_per_day"].to_numpy() / 1440,
+            **arrays,
+        )
+
+    def columns_to(self, destination: str, goods: str = "general") -> range:
+        """The columns of a destination and class of goods, by due time. Empty when none was planned."""
+        where = self.columns.with_row_index("row").filter(
+            (pl.col("destination") == destination) & (pl.col("goods") == goods)
+        )["row"]
+        return range(int(where[0]), int(where[-1]) + 1) if len(where) else range(0)
+
+    def column(self, destination: str, due_at: datetime | None = None, goods: str = "general") -> int:
+        """The column for a parcel: the latest due time not after its own, or the earliest there is. Raises NotFound."""
+        every = self.columns_to(destination, goods)
+        if not every:
+            raise NotFound(
+                "policy.no_column",
+                f"No parcel of {goods} goods to {destination} was planned.",
+                "plan with orders to it, or ask for one that was",
+            )
+        due = int(NEVER) if due_at is None else to_minute(due_at)
+        within = [column for column in every if self.columns["due_minute"][column] <= due]
+        return within[-1] if within else every[0]
+
+    def move(self, column: int, node: str, at: datetime) -> Move | None:
+        """The next move of a parcel of `column` that is ready at `node` now; None = no way on. Raises NotFound."""
+        if node not in self.nodes:
+            raise NotFound("policy.unknown_node", f"The table has no node {node!r}.", "take a node_id of the feed")
+        places, cost, chance = self.moves(
+            np.array([column]), np.array([self.nodes[node]]), np.array([to_minute(at)])
+        )
+        if places[0] < 0:
+            return None
+        row = self.departures.row(int(places[0]), named=True)
+        times = {name: from_minute(row.pop(name)) for name in ("cutoff_at", "depart_at")}
+        return Move(**row, **times, cost=float(cost[0]), chance=float(chance[0]))
+
+    def moves(
+        self, columns: NDArray, nodes: NDArray, at: NDArray
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Next moves of n parcels: (place to ride, -1 = no way on; cost still to pay; chance of being on time).
+
+        columns, nodes (numbers), at (UTC minutes): (n) integers.
+        """
+        place = np.empty(len(columns), np.int64)
+        cost, chance = np.empty(len(columns)), np.empty(len(columns))
+        _moves(
+            columns, nodes, at, self.first, self.cutoff, self.ride, self.cost, self.chance, self.step, self.rate,
+            place, cost, chance,
+        )  # fmt: skip
+        return place, cost, chance
+
+    def promise(self, columns: range, node: int, at: int, confidence: float) -> tuple[int, float, float]:
+        """The first of `columns` (by due time) that is kept with `confidence`: (column, cost, chance); -1 = none."""
+        return _promise(
+            columns.start, columns.stop, node, at, confidence,
+            self.first, self.cutoff, self.cost, self.chance, self.step, self.rate,
+        )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _next(node, at, first, cutoff):
+    """The first place of `node` whose cut-off is not before minute `at`."""
+    low, high = first[node], first[node + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if cutoff[middle] >= at:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit(nogil=True, cache=True)
+def _worth(column, place, at, cutoff, cost, chance, step, rate):
+    """Cost from minute `at` on and chance of holding `place`."""
+    pay = cost[column, place] * step[column] + rate[column] * (cutoff[place] - at)
+    return pay, chance[column, place] / CHANCE_STEPS
+
+
+@njit(nogil=True, cache=True)
+def _moves(columns, nodes, at, first, cutoff, ride, cost, chance, step, rate, out_place, out_cost, out_chance):
+    for i in range(len(columns)):
+        column, node = columns[i], nodes[i]
+        place = _next(node, at[i], first, cutoff)
+        end = first[node + 1]
+        if place == end or cost[column, place] == NO_WAY:
+            out_place[i], out_cost[i], out_chance[i] = -1, np.inf, 0.0
+            continue
+        out_cost[i], out_chance[i] = _worth(column, place, at[i], cutoff, cost, chance, step, rate)
+        while not (ride[column, place >> 3] >> (place & 7)) & 1:
+            place += 1
+            if place & 7 == 0:
+                while ride[column, place >> 3] == 0:
+                    place += 8
+        out_place[i] = place
+
+
+@njit(nogil=True, cache=True)
+def _promise(begin, stop, node, at, confidence, first, cutoff, cost, chance, step, rate):
+    place = _next(node, at, first, cutoff)
+    if place < first[node + 1]:
+        for column in range(begin, stop):
+            if cost[column, place] != NO_WAY:
+                pay, sure = _worth(column, place, at, cutoff, cost, chance, step, rate)
+                if sure >= confidence:
+                    return column, pay, sure
+    return -1, np.inf, 0.0
