@@ -1,5 +1,86 @@
-"""Rookery: an open smart-logistics network. `import rookery as rk; plan = rk.plan(rk.read_feed(f), rk.read_orders(o))`."""
+"""Rookery: an open smart-logistics network.
 
+    import rookery as rk
+    net = rk.read_feed("my-network")
+    plan = rk.plan(net, rk.read_orders("orders.csv"))
+    plan.parcels, plan.legs, plan.loads  # Polars frames
+
+The names below are loaded when first used, so that `import rookery` costs nothing.
+"""
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rookery.flows.checking import check, read_plan
+    from rookery.flows.explaining import explain
+    from rookery.flows.planning import Plan, plan
+    from rookery.flows.promising import Offer, promise
+    from rookery.network import expand, read_feed, sample_network, validate_feed
+    from rookery.orders import check_orders, read_orders, sample_orders, write_orders
+    from rookery.planning.check import CheckReport
+    from rookery.planning.explain import Explanation
+    from rookery.terms.errors import Conflict, InvalidInput, NotFound, RookeryError
+    from rookery.terms.frames import Expansion, Feed, FeedInfo, Orders
+    from rookery.terms.notice import Notice
+    from rookery.terms.policy import Move, PolicyTable
 
 __version__ = version("rookery")
+
+_HOMES = {
+    "rookery.flows.checking": ("check", "read_plan"),
+    "rookery.flows.explaining": ("explain",),
+    "rookery.flows.planning": ("Plan", "plan"),
+    "rookery.flows.promising": ("Offer", "promise"),
+    "rookery.network": ("expand", "read_feed", "sample_network", "validate_feed"),
+    "rookery.orders": ("check_orders", "read_orders", "sample_orders", "write_orders"),
+    "rookery.planning.check": ("CheckReport",),
+    "rookery.planning.explain": ("Explanation",),
+    "rookery.terms.errors": ("Conflict", "InvalidInput", "NotFound", "RookeryError"),
+    "rookery.terms.frames": ("Expansion", "Feed", "FeedInfo", "Orders"),
+    "rookery.terms.notice": ("Notice",),
+    "rookery.terms.policy": ("Move", "PolicyTable"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CheckReport",
+    "Conflict",
+    "Expansion",
+    "Explanation",
+    "Feed",
+    "FeedInfo",
+    "InvalidInput",
+    "Move",
+    "NotFound",
+    "Notice",
+    "Offer",
+    "Orders",
+    "Plan",
+    "PolicyTable",
+    "RookeryError",
+    "check",
+    "check_orders",
+    "expand",
+    "explain",
+    "plan",
+    "promise",
+    "read_feed",
+    "read_orders",
+    "read_plan",
+    "sample_network",
+    "sample_orders",
+    "validate_feed",
+    "write_orders",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'rookery' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

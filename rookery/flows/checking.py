@@ -20,7 +20,9 @@ def read_plan(folder: str | Path) -> Plan:
     """A plan as it was written. Raises NotFound when the folder holds none, InvalidInput when it is damaged."""
     folder = Path(folder)
     if not (folder / "manifest.json").is_file():
-        raise NotFound("plan.none_here", f"{folder} holds no plan (no manifest.json).", "name the folder given to --out")
+        raise NotFound(
+            "plan.none_here", f"{folder} holds no plan (no manifest.json).", "name the folder given to --out"
+        )
     try:
         frames = {name: pl.read_parquet(folder / f"{name}.parquet") for name in TABLES}
         summary = msgspec.json.decode((folder / "summary.json").read_bytes(), type=dict)
@@ -34,11 +36,13 @@ def read_plan(folder: str | Path) -> Plan:
         try:
             frames[name] = frames[name].select(pl.col(column).cast(kind) for column, kind in schema.items())
         except pl.exceptions.PolarsError as fault:
-            raise InvalidInput("plan.damaged", f"{name}.parquet has columns of a wrong type: {fault}.", "plan again") from fault
+            raise InvalidInput(
+                "plan.damaged", f"{name}.parquet has columns of a wrong type: {fault}.", "plan again"
+            ) from fault
     absent = [key for key in ("start", "horizon_end", "outcomes") if key not in manifest]
     if absent:
         raise InvalidInput("plan.damaged", f"manifest.json lacks {', '.join(absent)}.", "plan again")
-    return Plan(**frames, summary=summary, manifest=manifest)
+    return Plan(frames["parcels"], frames["legs"], frames["loads"], summary, manifest)
 
 
 def check(

@@ -77,7 +77,9 @@ def explain(
     )
 
 
-def _told(feed: Feed, parcel: pl.DataFrame, due, by: int, expected: float, chance: float, cost: float, steps) -> Explanation:
+def _told(
+    feed: Feed, parcel: pl.DataFrame, due, by: int, expected: float, chance: float, cost: float, steps
+) -> Explanation:
     timezone = feed.nodes["timezone"][parcel["destination"][0]]
     return Explanation(
         order_id=parcel["order_id"][0],

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import msgspec
 import numpy as np
 import polars as pl
 
-import rookery
 from rookery.base.files import write_aside
 from rookery.base.progress import Progress, silent
 from rookery.network import expand, place
@@ -37,8 +37,8 @@ DAYS_AFTER_DUE = 14
 class Plan:
     """A plan: what happens to every parcel, leg by leg, what each departure carries, and how good it is.
 
-    parcels, legs, loads: frames in the schemas PLAN_PARCELS, PLAN_LEGS, PLAN_LOADS; summary and manifest: what the files
-    of these names hold; notices: what was found in the orders on the way.
+    parcels, legs, loads: frames in the schemas PLAN_PARCELS, PLAN_LEGS, PLAN_LOADS; summary, manifest: what the files
+    of these names hold; notices: what was found in the orders; policy: writes the tables, when asked for.
     """
 
     parcels: pl.DataFrame
@@ -95,7 +95,9 @@ def horizon_of(feed: Feed, horizon_days: int | None) -> int:
     """Days of departures to plan over: as told, else max(21, longest due_days + 14)."""
     if horizon_days is not None:
         if horizon_days < 1:
-            raise InvalidInput("plan.horizon", f"A horizon of {horizon_days} days holds nothing.", "give 1 or more days")
+            raise InvalidInput(
+                "plan.horizon", f"A horizon of {horizon_days} days holds nothing.", "give 1 or more days"
+            )
         return horizon_days
     longest: Any = feed.services["due_days"].max() if feed.services.height else None
     return max(LEAST_HORIZON_DAYS, int(longest or 0) + DAYS_AFTER_DUE)
@@ -119,9 +121,10 @@ def plan(
 ) -> Plan:
     """Plan a file of orders: for every parcel the policy of least expected cost, its promise and its reasons.
 
-    start: departures from this instant on count (default: the earliest ready_at); horizon_days: and before so many days
-    later (default: max(21, longest due_days + 14)); outcomes: K equally likely transit times a departure (1 = medians);
-    policy: write the policy tables with the plan; threads: default all cores. Bad orders are left out with notices; no itinerary is a result, not an error.
+    start: departures from this instant on count (default: the earliest ready_at); horizon_days: and before so many
+    days later (default: max(21, longest due_days + 14)); outcomes: K equally likely transit times a departure
+    (1 = medians); policy: write the policy tables with the plan; threads: default all cores. Bad orders are left out
+    with notices; no itinerary is a result, not an error.
     Raises InvalidInput when there is nothing to plan.
     """
     if not 1 <= outcomes <= 64:
@@ -135,7 +138,9 @@ def plan(
         parcels, notices = place(feed, orders.frame)
     if parcels.height == 0:
         raise InvalidInput(
-            "plan.no_orders", "No order is left to plan.", "mend the orders named in the notices",
+            "plan.no_orders",
+            "No order is left to plan.",
+            "mend the orders named in the notices",
             (*orders.notices, *notices),
         )
     days = horizon_of(feed, horizon_days)
@@ -184,7 +189,7 @@ def plan(
         "parcels_per_second": round(float(pieces.sum()) / seconds, 1) if seconds else 0.0,
     }
     manifest = {
-        "program": f"rookery {rookery.__version__}",
+        "program": f"rookery {version('rookery')}",
         "feed": {"name": feed.info.name, "version": feed.info.version, "sha256": feed.sha256, "source": feed.source},
         "orders": {"sha256": orders.sha256, "source": orders.source},
         "start": _iso(begin),

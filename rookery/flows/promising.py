@@ -60,7 +60,7 @@ def promise(
 ) -> list[Offer]:
     """The frontier of (cost, promised date) for one parcel, earliest first: every later offer is cheaper.
 
-    origin: a node; to: a node, or CC:POSTAL. Empty when no itinerary keeps every outcome deliverable within the horizon.
+    origin: a node; to: a node, or CC:POSTAL. Empty when nothing keeps every outcome deliverable within the horizon.
     Raises InvalidInput for wishes that make no sense, NotFound for an unknown node or zone.
     """
     if not 0 < confidence < 1:
@@ -115,9 +115,9 @@ def legs_of(model: Model, journey: Journey, chargeable_g: float) -> list[Leg]:
             mode=feed.lanes["mode"][int(table.lane[row])],
             from_node=feed.nodes["node_id"][int(table.net.frm[row])],
             to_node=feed.nodes["node_id"][int(table.net.to[row])],
-            cutoff_at=from_minute(table.cutoff[row]),
-            depart_at=from_minute(table.depart[row]),
-            arrive_at=from_minute(table.median_arrive[row]),
+            cutoff_at=from_minute(int(table.cutoff[row])),
+            depart_at=from_minute(int(table.depart[row])),
+            arrive_at=from_minute(int(table.median_arrive[row])),
             cost=float(table.net.fixed[row] + table.net.per_kg[row] * chargeable_g / 1000.0),
         )
         for row in journey.legs.tolist()

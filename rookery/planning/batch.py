@@ -6,46 +6,21 @@ sixteen numbers per departure and thread, whatever the number of parcels or dest
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from rookery.base.progress import Progress
-from rookery.planning.classes import Grid, classes_of, limit_classes, weigh
-from rookery.planning.engine.arrays import Block, Found, Net, Parcels
+from rookery.planning.blocks import Itineraries, LastMiles, Work
+from rookery.planning.classes import classes_of, limit_classes, weigh
+from rookery.planning.engine.arrays import Found
 from rookery.planning.engine.catch import first_rows
-from rookery.planning.engine.scan import buffers, rounding_down, scan_certain, scan_cost
-from rookery.planning.engine.vector import LANES, rows
-from rookery.planning.engine.walk import forward
-from rookery.planning.timetable import Timetable, durations, slices
-from rookery.terms.time import NEVER
+from rookery.planning.timetable import Timetable
 
 EXACT_WORK = 2e10
 """Classes x departures x outcomes, summed over destinations, up to which every weight is planned exactly."""
-
-
-@dataclass(frozen=True)
-class LastMiles:
-    """Delivery minutes of each zone (Z + 1, K), the last row being "no zone": nothing after the node."""
-
-    minutes: NDArray[np.int32]
-    cost: NDArray[np.float64]
-
-
-def last_miles(zones: pl.DataFrame, ids: list[str], tables: list[list[tuple[float, float]]], outcomes: int) -> LastMiles:
-    """Outcomes of the last mile after each zone's node."""
-    number = {name: place for place, name in enumerate(ids)}
-    distribution = np.array([number.get(name, -1) for name in zones["delivery_id"]], np.int32)
-    minutes = durations(zones["delivery_minutes"].to_numpy(), distribution, tables, slices(outcomes))
-    return LastMiles(
-        minutes=np.vstack([minutes, np.zeros((1, outcomes), np.int64)]).astype(np.int32),
-        cost=np.append(zones["delivery_cost"].to_numpy(), 0.0),
-    )
 
 
 @dataclass(frozen=True)
@@ -73,12 +48,10 @@ def assign(
     net = timetable.net
     column = {name: parcels[name].to_numpy() for name in parcels.columns if parcels[name].dtype.is_numeric()}
     grams = column["chargeable_g"].astype(np.float64)
-    row = first_rows(
-        column["origin"], column["start_at"], net.node_from, net.node_rows, timetable.cutoff, len(net.frm)
-    )
+    row = first_rows(column["origin"], column["start_at"], net.node_from, net.node_rows, timetable.cutoff, len(net.frm))
     distinct = len(np.unique(np.column_stack([class_of, grams.view(np.int64)]), axis=0)) if len(grams) else 0
     exact = float(distinct) * len(net.frm) * timetable.outcomes < EXACT_WORK
-    work = _Work(timetable, classes, allowed, miles, np.float64 if exact else np.float32, threads)
+    work = Work(timetable, classes, allowed, miles, np.float64 if exact else np.float32, threads)
     # what is common to all policies of a parcel: counted from its own ready time, with pick-up and delivery
     credit = (
         column["pickup_cost"]
@@ -95,7 +68,7 @@ def assign(
         mean=np.zeros(count),
         by=np.zeros(count, np.int64),
     )
-    book = _Legs(count)
+    book = Itineraries(count)
     rounds = ((4, 1e-9), (0, np.inf)) if exact else ((8, 1e-2), (8, np.inf))
     for most, tolerance in rounds:
         open_ = np.flatnonzero(~found.settled)
@@ -116,169 +89,3 @@ def assign(
         exact=exact,
         columns=work.columns,
     )
-
-
-class _Legs:
-    """Itineraries as they are found: groups of parcels share one."""
-
-    def __init__(self, count: int):
-        self.parts: list[NDArray[np.int32]] = []
-        self.size = 0
-        self.begin = np.zeros(count, np.int64)
-        self.length = np.zeros(count, np.int64)
-
-    def add(self, parcels: NDArray, group: NDArray, legs: NDArray, leg_from: NDArray) -> None:
-        self.begin[parcels] = self.size + leg_from[group]
-        self.length[parcels] = (leg_from[1:] - leg_from[:-1])[group]
-        self.parts.append(legs)
-        self.size += len(legs)
-
-    def flat(self, cost: NDArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """All legs, parcel after parcel, and where each parcel's begin (n + 1)."""
-        every = np.concatenate(self.parts) if self.parts else np.zeros(0, np.int32)
-        leg_from = np.concatenate([[0], np.cumsum(self.length)]).astype(np.int64)
-        source = np.arange(leg_from[-1]) + np.repeat(self.begin - leg_from[:-1], self.length)
-        return every[source], leg_from
-
-
-class _Work:
-    """Runs the blocks of a grid on threads, each with its own tables."""
-
-    def __init__(self, timetable: Timetable, classes: pl.DataFrame, allowed: NDArray, miles: LastMiles, dtype, threads: int):
-        self.timetable, self.miles, self.dtype, self.threads = timetable, miles, dtype, threads
-        self.net: Net = timetable.net_as(dtype)
-        self.nodes = len(self.net.node_from) - 1
-        self.classes = {name: classes[name].to_numpy() for name in classes.columns}
-        self.barred = np.where(allowed, 0.0, np.inf).astype(dtype)  # (kinds, limit sets)
-        # prices are what the feed's decimals are: a minute is worth less than any difference that could be meant
-        scale = max(1.0, float(np.max(self.net.fixed, initial=0.0)), float(np.max(self.net.per_kg, initial=0.0)))
-        self.tie = scale * 1e-12 if dtype is np.float64 else 0.0
-        self.memory: SimpleQueue = SimpleQueue()
-        self.all_loads: list[NDArray] = []
-        for _ in range(threads):
-            loads = np.zeros((len(self.net.frm), 2))
-            self.memory.put((buffers(self.net, dtype), loads))
-            self.all_loads.append(loads)
-        self.columns = 0
-
-    def loads(self) -> NDArray[np.float64]:
-        return np.sum(self.all_loads, axis=0)
-
-    def run(self, grid: Grid, which, row, grams, column, credit, tolerance, found: Found, book: _Legs, progress) -> None:
-        """Scan every block of `grid` and follow the parcels `which` through it."""
-        self.columns += len(grid.place)
-        near, far = grid.place[grid.near], grid.place[grid.far]
-        order = np.lexsort((row[which], near))
-        which, near, far, share = which[order], near[order], far[order], grid.share_far[order]
-        blocks = int(grid.place.max()) // LANES + 1
-        column_from = np.searchsorted(grid.place, np.arange(blocks + 1) * LANES)
-        parcel_from = np.searchsorted(near, np.arange(blocks + 1) * LANES)
-        slack = self.tie * float(self.timetable.latest + self.miles.minutes.max(initial=0) - self.timetable.start)
-
-        def one(number: int):
-            columns = slice(column_from[number], column_from[number + 1])
-            part = slice(parcel_from[number], parcel_from[number + 1])
-            mine = which[part]
-            block = self._block(grid, columns)
-            parcels = Parcels(
-                near=(near[part] % LANES).astype(np.int16),
-                far=(far[part] % LANES).astype(np.int16),
-                share_far=share[part],
-                row=row[mine],
-                kilograms=grams[mine] / 1000.0,
-                confidence=column["confidence"][mine],
-                pieces=column["pieces"][mine].astype(np.float64),
-                grams=column["pieces"][mine] * column["weight_g"][mine],
-                slack=slack,
-            )
-            out = Found(*(np.empty(len(mine), getattr(found, name).dtype) for name in Found._fields))
-            memory, loads = self.memory.get()
-            try:
-                legs, leg_from = self._scan_and_follow(block, parcels, tolerance, memory, loads, out)
-            finally:
-                self.memory.put((memory, loads))
-            return mine, out, legs, leg_from
-
-        done = 0
-        for mine, out, legs, leg_from in _parallel(one, blocks, self.threads):
-            book.add(mine, out.group, legs, leg_from)
-            for name in Found._fields:
-                getattr(found, name)[mine] = getattr(out, name)
-            done += 1
-            progress("plan", done, blocks)
-
-    def _scan_and_follow(self, block: Block, parcels: Parcels, tolerance, memory, loads, out: Found):
-        net, timetable = self.net, self.timetable
-        scan = scan_certain if timetable.outcomes == 1 else scan_cost
-        down = rounding_down(self.dtype, timetable.outcomes)
-        value = memory["value"]
-        first = int(parcels.row.min(initial=len(net.frm)))
-        scan(net, block, first, down, int(NEVER), value, memory["held"], memory["spare"])
-        return forward(net, block, value, parcels, tolerance, loads, out, np.empty(1024, np.int32))
-
-    def _block(self, grid: Grid, columns: slice) -> Block:
-        """Sixteen columns as arrays."""
-        lane = grid.place[columns] % LANES
-        of = {name: values[grid.class_of[columns]] for name, values in self.classes.items()}
-        return make_block(
-            self.dtype,
-            self.nodes,
-            lane,
-            kilograms=grid.grams[columns] / 1000.0,
-            barred=self.barred[of["limit_class"]],
-            destination=of["destination"],
-            due=of["due_at"],
-            late=of["late_cost"],
-            late_day=of["late_cost_per_day"],
-            rate=of["time_cost_per_day"] / 1440,
-            tie=self.tie,
-            delivery=self.miles.minutes[of["zone"]],
-        )
-
-
-def make_block(
-    dtype, nodes: int, lane, *, kilograms, barred, destination, due, late, late_day, rate, tie: float, delivery
-) -> Block:
-    """A block with one column in each lane named (sorted by destination); barred: (columns, limit sets)."""
-
-    def lanes(values, fill, kind):
-        full = np.full(LANES, fill, kind)
-        full[lane] = values
-        return full
-
-    weights = rows(1, dtype)
-    weights[0] = lanes(kilograms, 0.0, dtype)
-    bars = rows(barred.shape[1], dtype)
-    bars[:] = np.inf
-    bars[:, lane] = barred.T
-    first, last = np.zeros(nodes, np.int16), np.zeros(nodes, np.int16)
-    node, begin = np.unique(destination, return_index=True)
-    first[node] = lane[begin]
-    last[node] = lane[np.append(begin[1:], len(destination)) - 1] + 1
-    minutes = np.zeros((LANES, delivery.shape[1]), np.int32)
-    minutes[lane] = delivery
-    return Block(
-        kilograms=weights,
-        barred=bars,
-        first=first,
-        last=last,
-        due=lanes(due, NEVER, np.int64),
-        late=lanes(late, 0.0, np.float64),
-        late_day=lanes(late_day, 0.0, np.float64),
-        rate=lanes(rate, 0.0, np.float64),
-        tie=tie,
-        delivery=minutes,
-    )
-
-
-def _parallel(task, count: int, threads: int) -> Iterator:
-    """Results of task(0) .. task(count - 1) in order, with no more than a few ahead of the reader."""
-    with ThreadPoolExecutor(threads) as pool:
-        ahead = [pool.submit(task, number) for number in range(min(count, 4 * threads))]
-        for number in range(count):
-            yield ahead[number].result()
-            ahead[number] = None  # type: ignore[call-overload]
-            if len(ahead) < count:
-                ahead.append(pool.submit(task, len(ahead)))
-
-

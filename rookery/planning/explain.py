@@ -119,10 +119,14 @@ def _options(model: Model, tables: Tables, parcel: pl.DataFrame, node: int, read
     for lane, (cost, chance, row) in sorted(best.items(), key=lambda item: (item[1][0], item[0])):
         is_chosen = lane == int(table.lane[chosen])
         finite = np.isfinite(cost)
-        why = "cheapest in expectation" if is_chosen else _why_not(model, parcel, lane, row, cost - least, chance, likely)
+        why = (
+            "cheapest in expectation" if is_chosen else _why_not(model, parcel, lane, row, cost - least, chance, likely)
+        )
         if lane in missed and tables.worth(0, missed[lane])[0] < least - 0.005:
             why += f"; {_missed(model, missed[lane], ready)}"
-        options.append(_option(model, row, cost - paid_from if finite else None, chance if finite else None, is_chosen, why))
+        options.append(
+            _option(model, row, cost - paid_from if finite else None, chance if finite else None, is_chosen, why)
+        )
     for lane, row in missed.items():
         if lane not in best and np.isfinite(tables.worth(0, row)[0]):
             options.append(_option(model, row, None, None, False, _missed(model, row, ready)))
@@ -144,7 +148,9 @@ def _why_not(model: Model, parcel: pl.DataFrame, lane: int, row: int, more: floa
         elif chance > likely + 0.005:
             lost.append(f"although on time with {chance:.0%} instead of {likely:.0%}")
         return ", ".join(lost)
-    return "; ".join(barriers(model, parcel, lane)) or "from there the destination cannot be reached after every outcome"
+    return (
+        "; ".join(barriers(model, parcel, lane)) or "from there the destination cannot be reached after every outcome"
+    )
 
 
 def barriers(model: Model, parcel: pl.DataFrame, lane: int) -> list[str]:

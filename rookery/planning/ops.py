@@ -10,7 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rookery.base.progress import Progress, silent
-from rookery.planning.batch import Assignment, LastMiles, assign, last_miles
+from rookery.planning.batch import Assignment, assign
+from rookery.planning.blocks import LastMiles, last_miles
 from rookery.planning.reasons import Roads, why_unassigned
 from rookery.planning.timetable import Timetable, compile_timetable, distributions
 from rookery.terms.frames import Expansion, Feed

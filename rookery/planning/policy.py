@@ -13,7 +13,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from rookery.base.progress import Progress, silent
-from rookery.planning.batch import make_block
+from rookery.planning.blocks import make_block
 from rookery.planning.classes import limit_classes
 from rookery.planning.engine.scan import buffers, rounding_down, scan_chance
 from rookery.planning.engine.vector import LANES
@@ -24,7 +24,7 @@ from rookery.terms.policy import CHANCE_STEPS, FORMAT, NO_WAY
 from rookery.terms.time import DAY, NEVER
 
 MOST_COLUMNS = 4
-"""Classes kept for each destination: those of most parcels. A table of C columns and N departures takes 3.1 C N bytes."""
+"""Classes kept for each destination: those of most parcels. C columns of N departures take 3.1 C N bytes."""
 
 
 def choose_columns(parcels: pl.DataFrame, allowed_kind: NDArray) -> pl.DataFrame:
@@ -109,7 +109,9 @@ def write_policy(
             progress("policy", done, -(-count // LANES))
     for array in arrays.values():
         array.flush()
-    pl.DataFrame({"node_id": feed.nodes["node_id"], "first": net.node_from[:-1]}).write_parquet(folder / "nodes.parquet")
+    pl.DataFrame({"node_id": feed.nodes["node_id"], "first": net.node_from[:-1]}).write_parquet(
+        folder / "nodes.parquet"
+    )
     lane = table.lane[order]
     pl.DataFrame(
         {

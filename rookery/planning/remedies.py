@@ -40,7 +40,9 @@ def _remedy(code: str, model: Model, later: Model, parcel: pl.DataFrame, order: 
 
 def _unknown_node(model: Model, order: dict[str, object]) -> Reason:
     known = model.feed.nodes["node_id"].to_list()
-    unknown = [str(order[end]) for end in ("from_node", "to_node") if order[end] is not None and order[end] not in known]
+    unknown = [
+        str(order[end]) for end in ("from_node", "to_node") if order[end] is not None and order[end] not in known
+    ]
     close = get_close_matches(unknown[0], known, 1) if unknown else []
     hint = f"did you mean {close[0]!r}? Otherwise add it to nodes.csv" if close else "add it to nodes.csv"
     return Reason("unknown_node", f"the feed has no node {', '.join(map(repr, unknown))}", hint)
@@ -141,8 +143,8 @@ def _too_late(model: Model, parcel: pl.DataFrame) -> Reason:
     missed, name = ready - int(table.cutoff[row]), model.feed.departures["departure_id"][int(table.departure[row])]
     return Reason(
         "after_last_departure",
-        f"cut-off missed by {missed} min: {name} at {from_minute(table.cutoff[row]):%Y-%m-%d %H:%M} UTC was the last that "
-        "still connects",
+        f"cut-off missed by {missed} min: {name} at {from_minute(table.cutoff[row]):%Y-%m-%d %H:%M} UTC was the last "
+        "that still connects",
         f"have the parcel ready {missed} min earlier, or extend the calendars of the departures on the way",
     )
 
@@ -152,9 +154,10 @@ def _beyond(model: Model, later: Model, parcel: pl.DataFrame) -> Reason:
     journey = tables.follow(0, start_row(later, parcel), 0.95)
     if journey is None:
         return Reason("beyond_horizon", "reachable only after the horizon", "plan with twice --horizon-days")
+    horizon = (model.timetable.end - model.timetable.start) // DAY
     days = -(-(int(later.timetable.depart[journey.legs].max()) + 1 - model.timetable.start) // DAY)
     return Reason(
         "beyond_horizon",
-        f"the departures it needs lie beyond the horizon of {(model.timetable.end - model.timetable.start) // DAY} days",
+        f"the departures it needs lie beyond the horizon of {horizon} days",
         f"plan with --horizon-days {days} or more (a few more where transit times vary)",
     )

@@ -116,7 +116,9 @@ def parcels_frame(
     return pl.DataFrame(
         {
             "order_id": parcels["order_id"],
-            "status": pl.select(pl.when(pl.Series(planned)).then(pl.lit("planned")).otherwise(pl.lit("unassigned")))[:, 0],
+            "status": pl.select(pl.when(pl.Series(planned)).then(pl.lit("planned")).otherwise(pl.lit("unassigned")))[
+                :, 0
+            ],
             "reasons": reasons,
             "service_id": gather(model.feed.services, "service_id", parcels["service"].to_numpy()),
             "due_at": instants(parcels["due_at"].to_numpy()),

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rookery.planning.batch import LastMiles, make_block
+from rookery.planning.blocks import LastMiles, make_block
 from rookery.planning.classes import limit_classes
 from rookery.planning.engine.arrays import Block, Net
 from rookery.planning.engine.scan import buffers, rounding_down, scan_chance
@@ -54,7 +54,7 @@ class Tables:
         _, _, _, fixed, per_kg, after, on_time, mean, by = push(
             self.net, self.block, self.value, column, row, confidence, rides, chances, 0
         )
-        return Journey(fixed + per_kg * kilograms, after, on_time, mean, int(by), legs[:size].copy())
+        return Journey(fixed + per_kg * kilograms, after, on_time, mean, int(by), np.asarray(legs[:size], np.int32))
 
 
 def parcel_tables(
@@ -99,5 +99,3 @@ def scan_tables(timetable: Timetable, block: Block) -> Tables:
         memory["value"], memory["held"], memory["spare"], chance, held_chance, 1.0, 0.0,
     )  # fmt: skip
     return Tables(net, block, memory["value"], chance)
-
-

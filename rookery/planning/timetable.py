@@ -89,7 +89,9 @@ def durations(
 
 def distributions(transit: pl.DataFrame, ids: tuple[str, ...]) -> list[list[tuple[float, float]]]:
     """The (quantile, factor) points of each distribution in `ids`."""
-    points = {key[0]: list(part.select("quantile", "factor").iter_rows()) for key, part in transit.group_by("transit_id")}
+    points = {
+        key[0]: list(part.select("quantile", "factor").iter_rows()) for key, part in transit.group_by("transit_id")
+    }
     return [points[name] for name in ids]
 
 
@@ -112,7 +114,9 @@ def compile_timetable(
     """
     nodes = len(handling)
     column = {name: np.ascontiguousarray(runs[name].to_numpy()) for name in runs.columns}
-    frm, to, cutoff, depart = (column[name].astype(np.int32) for name in ("from_node", "to_node", "cutoff_at", "depart_at"))
+    frm, to, cutoff, depart = (
+        column[name].astype(np.int32) for name in ("from_node", "to_node", "cutoff_at", "depart_at")
+    )
     count = len(frm)
 
     hours = _Hours(handling, openings, always_open, nodes)
@@ -188,7 +192,10 @@ def limit_sets_of(lanes: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.int32]]
     """The distinct combinations of what lanes accept, and the number of each lane's combination (L)."""
     bits = {name: 1 << place for place, name in enumerate(GOODS)}
     each = lanes.select(
-        accepts=pl.col("accepts").list.unique().list.eval(pl.element().replace_strict(bits, return_dtype=pl.Int32)).list.sum(),
+        accepts=pl.col("accepts")
+        .list.unique()
+        .list.eval(pl.element().replace_strict(bits, return_dtype=pl.Int32))
+        .list.sum(),
         max_weight_g=pl.col("max_weight_g").fill_null(np.inf),
         max_side_mm=pl.col("max_side_mm").fill_null(np.inf),
         mode=pl.col("mode").replace_strict({name: i for i, name in enumerate(MODES)}, return_dtype=pl.Int32),

@@ -194,7 +194,7 @@ RUNS: dict[str, Any] = {
 """Dated departures, in order of cutoff_at."""
 
 OPENINGS: dict[str, Any] = {"node": pl.Int32, "open_at": pl.Int32, "close_at": pl.Int32}
-"""When nodes with hours, a calendar or a closure work: disjoint [open_at, close_at), merged where they touch, sorted."""
+"""When nodes with hours, a calendar or a closure work: disjoint [open_at, close_at), merged, sorted."""
 
 
 @dataclass(frozen=True)

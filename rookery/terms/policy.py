@@ -37,7 +37,7 @@ ARRAYS = ("cutoff", "ride", "cost", "chance")
 
 
 class Move(Struct, frozen=True):
-    """The next move of a parcel: the departure to take, what is still to pay a piece, and the chance of being on time."""
+    """The next move of a parcel: the departure to take, what is still to pay a piece, the chance of being on time."""
 
     departure_id: str
     lane_id: str
@@ -77,9 +77,13 @@ class PolicyTable:
             columns = pl.read_parquet(folder / "columns.parquet")
             arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         except (OSError, ValueError, msgspec.DecodeError, pl.exceptions.PolarsError) as fault:
-            raise InvalidInput("policy.damaged", f"The table in {folder} cannot be read: {fault}.", "plan again") from fault
+            raise InvalidInput(
+                "policy.damaged", f"The table in {folder} cannot be read: {fault}.", "plan again"
+            ) from fault
         if index.get("format") != FORMAT:
-            raise InvalidInput("policy.format", f"{folder} has another format than {FORMAT}.", "plan again with --policy")
+            raise InvalidInput(
+                "policy.format", f"{folder} has another format than {FORMAT}.", "plan again with --policy"
+            )
         return cls(
             nodes={name: place for place, name in enumerate(nodes["node_id"])},
             first=np.append(nodes["first"].to_numpy(), departures.height).astype(np.int64),
@@ -114,14 +118,12 @@ class PolicyTable:
         """The next move of a parcel of `column` that is ready at `node` now; None = no way on. Raises NotFound."""
         if node not in self.nodes:
             raise NotFound("policy.unknown_node", f"The table has no node {node!r}.", "take a node_id of the feed")
-        places, cost, chance = self.moves(
-            np.array([column]), np.array([self.nodes[node]]), np.array([to_minute(at)])
-        )
+        places, cost, chance = self.moves(np.array([column]), np.array([self.nodes[node]]), np.array([to_minute(at)]))
         if places[0] < 0:
             return None
         row = self.departures.row(int(places[0]), named=True)
-        times = {name: from_minute(row.pop(name)) for name in ("cutoff_at", "depart_at")}
-        return Move(**row, **times, cost=float(cost[0]), chance=float(chance[0]))
+        row |= {name: from_minute(row[name]) for name in ("cutoff_at", "depart_at")}
+        return Move(**row, cost=float(cost[0]), chance=float(chance[0]))
 
     def moves(
         self, columns: NDArray, nodes: NDArray, at: NDArray

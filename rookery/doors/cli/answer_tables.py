@@ -44,10 +44,10 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
         return
     places = Places(feed)
     table = table_of()
-    table.add_column("promised by (local)", style="bold")
+    table.add_column("promised by (local)", style="bold", justify="right")
     table.add_column(feed.info.currency, justify="right", style="bold")
     table.add_column("kept with", justify="right")
-    table.add_column("expected")
+    table.add_column("expected", justify="right")
     table.add_column("way")
     for offer in offers:
         last = offer.legs[-1].to_node
@@ -83,8 +83,9 @@ def print_explanation(answer: Explanation, feed: Feed, console: Console) -> None
         ready = places.local(step.ready_at, step.node)
         table = table_of(f"At {escape(places.name(step.node))}, ready {ready} (UTC {utc(step.ready_at)})")
         table.add_column("")
-        for name in ("by", "to", "leaves"):
-            table.add_column(name, no_wrap=name != "to")
+        table.add_column("by", no_wrap=True)
+        table.add_column("to")
+        table.add_column("leaves", no_wrap=True, justify="right")
         table.add_column(f"{answer.currency} from here", justify="right")
         table.add_column("on time", justify="right")
         table.add_column("why")

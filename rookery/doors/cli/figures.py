@@ -65,15 +65,17 @@ def by_mode(parcels: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:
 
 
 def examples(parcels: pl.DataFrame, legs: pl.DataFrame) -> list[Itinerary]:
-    """One telling itinerary a service: as many legs as is usual, the most modes, and a cost near the middle."""
-    modes = legs.group_by("order_id").agg(modes=pl.col("mode").n_unique())
+    """One telling itinerary a service: the commonest mix of modes, as many legs as is usual, a cost near the middle."""
+    mixes = legs.group_by("order_id").agg(mix=pl.col("mode").unique().sort().str.join("+"))
+    mixed = pl.col("mix").str.contains("+", literal=True)
     typical = (
-        parcels.join(modes, on="order_id")
+        parcels.join(mixes, on="order_id")
+        .with_columns(common=pl.len().over("service", "mix"))
         .with_columns(
-            unusual=(pl.col("legs") - pl.col("legs").median().over("service")).abs(),
-            dear=(pl.col("cost_each") - pl.col("cost_each").median().over("service")).abs(),
+            unusual=(pl.col("legs") - pl.col("legs").median().over("service", "mix")).abs(),
+            dear=(pl.col("cost_each") - pl.col("cost_each").median().over("service", "mix")).abs(),
         )
-        .sort("unusual", -pl.col("modes"), "dear", "order_id")
+        .sort(mixed, "common", "unusual", "dear", "order_id", descending=[True, True, False, False, False])
         .unique("service", keep="first", maintain_order=True)
     )
     order = {service: place for place, service in enumerate(by_service(parcels)["service"])}

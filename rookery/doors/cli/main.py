@@ -95,7 +95,6 @@ def plan(
     Bad rows are told on stderr and left out; the others are planned. Writes parcels, legs and loads as Parquet,
     summary.json and manifest.json.
     """
-    from rookery.base.files import write_aside
     from rookery.doors.cli import console
     from rookery.doors.cli.plan_tables import print_plan
     from rookery.flows.planning import plan as plan_orders

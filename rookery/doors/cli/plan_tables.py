@@ -119,9 +119,11 @@ def print_itinerary(itinerary: Itinerary, feed: Feed, console: Console) -> None:
     last = legs[-1]["to_node"]
     service = "" if parcel["service_id"] is None else f", {escape(parcel['service_id'])}"
     table = table_of(f"One of them: {escape(parcel['order_id'])}{service}, {parcel['chargeable_g'] / 1000:,.2f} kg")
-    for name in ("", "by", "from", "to", "leaves", "arrives"):
-        table.add_column(name, no_wrap=name in ("by", "leaves", "arrives"))
-    table.add_column("UTC", style="dim", no_wrap=True)
+    for name in ("", "by", "from", "to"):
+        table.add_column(name, no_wrap=name == "by")
+    for name in ("leaves", "arrives"):
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("UTC", style="dim", no_wrap=True, justify="right")
     table.add_column(plan_currency := feed.info.currency, justify="right")
     for leg in legs:
         colour = MODE_COLOURS.get(leg["mode"], "white")

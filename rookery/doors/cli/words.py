@@ -51,13 +51,13 @@ class Places:
 
 def moment(at: datetime) -> str:
     """An instant on its own clock: "Tue 15 Sep 18:30"."""
-    return f"{at:%a} {at.day:2} {at:%b %H:%M}"
+    return f"{at:%a} {at.day} {at:%b %H:%M}"
 
 
 def utc(at: datetime) -> str:
     """An instant in UTC, short: "15 Sep 16:30"."""
     at = at.astimezone(UTC)
-    return f"{at.day:2} {at:%b %H:%M}"
+    return f"{at.day} {at:%b %H:%M}"
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -26,7 +26,8 @@ from rookery.terms.frames import Feed
 __all__ = ["CODES", "CheckReport", "Violation", "check_plan"]
 
 WORK_BUDGET = 2_000_000_000
-"""How many (dated departure, outcome) pairs are looked at to find optima again: some five seconds of one core."""
+"""Most of (parcels x dated departures x (outcomes + _OVERHEAD)) spent on finding optima again: some ten seconds."""
+_OVERHEAD = 8  # what looking at a departure costs besides its outcomes, in outcomes
 _SEED = 20_240_229
 
 
@@ -114,9 +115,9 @@ def _draw(trips: list[Trip], passes: Passes, sample: int | None) -> list[Trip]:
     """The parcels whose optimum is found again, those alike side by side."""
     runs = passes.runs
     if sample is None:
-        distinct = len({trip.wish.alike() for trip in trips})
-        if distinct * runs.outcome.size > WORK_BUDGET:
-            sample = max(1, WORK_BUDGET // runs.outcome.size)
+        each = len(runs.cutoff) * (runs.outcome.shape[1] + _OVERHEAD)
+        if len({trip.wish.alike() for trip in trips}) * each > WORK_BUDGET:
+            sample = max(1, WORK_BUDGET // each)
     if sample is not None and sample < len(trips):
         # refused parcels are few and matter most: they may take up to a quarter of the sample
         shuffled = [trips[i] for i in np.random.default_rng(_SEED).permutation(len(trips))]

@@ -1,5 +1,8 @@
 """From departures to what they can catch: handling inside opening hours, then the first cut-off not yet passed."""
 
+# numba types these functions, not the annotations
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import numpy as np

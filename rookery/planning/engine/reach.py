@@ -1,5 +1,8 @@
 """Which nodes a destination can be reached from over lanes, times ignored."""
 
+# numba types these functions, not the annotations
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import numpy as np

