@@ -36,7 +36,8 @@ TIME_COST_PER_DAY = 15.0
 def tables(extract: Extract, spread: Fitted, timetable_days: list[date] | None = None) -> dict[str, pl.DataFrame]:
     """The feed's files by name (without .csv), in the columns of the feed format.
 
-    spread: how driving times stray, fitted elsewhere; timetable_days: the days whose starts make the timetable, default all.
+    spread: how driving times stray, fitted elsewhere; timetable_days: the days whose starts make the timetable
+    (default: all).
     """
     dwell = dwell_minutes(extract.centres)
     lanes = extract.corridors.with_columns(
@@ -54,7 +55,9 @@ def tables(extract: Extract, spread: Fitted, timetable_days: list[date] | None =
             carrier_id=pl.col("major_route_type").str.to_lowercase(),
         ),
         "departures": departures,
-        "transit": transit_tables(spread).filter(pl.col("transit_id").is_in(departures["transit_id"].unique())),
+        "transit": transit_tables(spread).filter(
+            pl.col("transit_id").is_in(departures["transit_id"].unique().to_list())
+        ),
         "calendars": _every_day(extract),
         "services": pl.DataFrame(
             {
@@ -80,21 +83,21 @@ def write(feed: dict[str, pl.DataFrame], out: Path) -> Path:
 def dwell_minutes(centres: pl.DataFrame) -> pl.DataFrame:
     """center, dwell: minutes from the scan that opens a leg until its truck drives; the median where none is known."""
     known = pl.col("dwell_gap_median_min")
-    return centres.select("center", dwell=known.fill_null(known.median()).clip(1, known.quantile(LONGEST_DWELL)).round())
+    return centres.select(
+        "center", dwell=known.fill_null(known.median()).clip(1, known.quantile(LONGEST_DWELL)).round()
+    )
 
 
 def starts(legs: pl.DataFrame, corridors: pl.DataFrame) -> pl.DataFrame:
     """source_center, destination_center, start_minute: when each corridor starts a leg, every day.
 
-    A corridor that was seen starts when it was seen: the latest of starts close together, so that none of their parcels is
-    left behind. One that was not seen borrows the most usual hours of its centre, or of all centres.
+    A corridor that was seen starts when it was seen: the latest of starts close together, so that none of their
+    parcels is left behind. One that was not seen borrows the most usual hours of its centre, or of all centres.
     """
     seen = (
         legs.join(corridors.select(ENDS), on=ENDS, how="semi")
         .sort(*ENDS, "start_minute")
-        .with_columns(
-            group=(pl.col("start_minute").diff().fill_null(0) > SAME_DEPARTURE_MINUTES).cum_sum().over(ENDS)
-        )
+        .with_columns(group=(pl.col("start_minute").diff().fill_null(0) > SAME_DEPARTURE_MINUTES).cum_sum().over(ENDS))
         .group_by(*ENDS, "group")
         .agg(pl.col("start_minute").max())
         .drop("group")
@@ -154,7 +157,9 @@ def transit_tables(spread: Fitted) -> pl.DataFrame:
     """transit_id, quantile, factor: the residual tables as factors of the median (which is in transit_minutes)."""
     middle = int(np.flatnonzero(LEVELS == 0.5)[0])
     return pl.concat(
-        pl.DataFrame({"transit_id": name or "all", "quantile": LEVELS, "factor": np.exp(table - table[middle]).round(5)})
+        pl.DataFrame(
+            {"transit_id": name or "all", "quantile": LEVELS, "factor": np.exp(table - table[middle]).round(5)}
+        )
         for name, table in spread.tables.items()
     )
 

@@ -66,15 +66,17 @@ def losses(spread: Fitted, fitted_on: pl.DataFrame, legs: pl.DataFrame) -> pl.Da
 def judge_chains(spread: Fitted, legs: pl.DataFrame, dwell: pl.DataFrame) -> dict[str, Judged]:
     """Trips of two and more joined legs, from first scan to last arrival, under three readings.
 
-    legs: described legs in the order of trips. Readings: legs stray independently, dwell is each centre's usual one (what
-    the planner assumes); the same with dwell as recorded; legs of a trip all at the same quantile, dwell as recorded.
+    legs: described legs. Readings: legs stray independently, dwell is each centre's usual one (what the planner
+    assumes); the same with dwell as recorded; legs of a trip all at the same quantile, dwell as recorded.
     """
     chains = (
         legs.sort("trip_uuid", "od_start_time")
         .join(dwell, left_on=ENDS[0], right_on="center", how="left", maintain_order="left")
         .with_columns(
             next_start=pl.col("od_start_time").shift(-1).over("trip_uuid"),
-            joined=(pl.col("destination_center") == pl.col("source_center").shift(-1).over("trip_uuid")).fill_null(True),
+            joined=(pl.col("destination_center") == pl.col("source_center").shift(-1).over("trip_uuid")).fill_null(
+                True
+            ),
             count=pl.len().over("trip_uuid"),
         )
         .filter(pl.col("joined").all().over("trip_uuid") & (pl.col("count") > 1))
@@ -87,11 +89,10 @@ def judge_chains(spread: Fitted, legs: pl.DataFrame, dwell: pl.DataFrame) -> dic
     first = np.flatnonzero(chains["trip_uuid"] != chains["trip_uuid"].shift().fill_null(""))
     total = np.add.reduceat((chains["waited"] + chains["actual_time"]).to_numpy(), first)
     waited, usual = (np.add.reduceat(chains[name].to_numpy(), first)[:, None] for name in ("waited", "dwell"))
-    # One draw of quantiles for all legs, each leg's turned by its own amount: even, and independent between legs.
-    random = np.random.default_rng(SEED)
+    # Every leg's evenly spread outcomes, shuffled on their own: independent of those of the other legs.
     even = (np.arange(DRAWS) + 0.5) / DRAWS
-    own = np.array([spread.minutes(chains[row], random.permutation(even))[0] for row in range(chains.height)])
-    driven = np.quantile(np.add.reduceat(own, first, axis=0), DECILES, axis=1).T
+    drawn = np.random.default_rng(SEED).permuted(spread.minutes(chains, even), axis=1)
+    driven = np.quantile(np.add.reduceat(drawn, first, axis=0), DECILES, axis=1).T
     together = np.add.reduceat(spread.minutes(chains, DECILES), first, axis=0)
     return {
         "legs independent, usual dwell": Judged(total, driven + usual),
@@ -129,7 +130,9 @@ def plan_table(judged: pl.DataFrame) -> pl.DataFrame:
     """judge_plan in figures, one row for single legs and one for longer trips."""
     over = pl.col("planned_minutes") - pl.col("real_minutes")
     return (
-        judged.group_by(trips=pl.when(pl.col("legs") == 1).then(pl.lit("one leg")).otherwise(pl.lit("two legs and more")))
+        judged.group_by(
+            trips=pl.when(pl.col("legs") == 1).then(pl.lit("one leg")).otherwise(pl.lit("two legs and more"))
+        )
         .agg(
             pl.len().alias("count"),
             real_hours=pl.col("real_minutes").median() / 60,

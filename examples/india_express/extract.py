@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -31,9 +32,9 @@ class Extract:
     legs: pl.DataFrame
 
     @property
-    def last_day(self):
+    def last_day(self) -> date:
         """The day that no fit may look at."""
-        return self.legs["day"].max()
+        return max(self.legs["day"].unique().to_list())
 
 
 def folder() -> Path:
@@ -48,7 +49,8 @@ def read_extract(where: Path | None = None) -> Extract:
     absent = [name for name in FILES if not (where / name).is_file()]
     if absent:
         raise NoExtract(
-            f"{where} holds no {', '.join(absent)}. Set ROOKERY_DATA to the folder whose promise/ holds the Delhivery extract."
+            f"{where} holds no {', '.join(absent)}. "
+            "Set ROOKERY_DATA to the folder whose promise/ holds the Delhivery extract."
         )
     corridors, centres, legs = (pl.read_csv(where / name) for name in FILES)
     return Extract(corridors, centres, timed(legs))

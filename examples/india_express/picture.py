@@ -8,11 +8,12 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
 
-from examples.india_express.evaluate import Judged  # noqa: E402
-from examples.india_express.spread import DECILES  # noqa: E402
+from examples.india_express.evaluate import Judged
+from examples.india_express.spread import DECILES
 
 INK, MUTED, LEGS, CHAINS = "#22303c", "#8a97a3", "#0b6e99", "#d1603d"
 
@@ -23,7 +24,7 @@ def draw(legs: Judged, chains: Judged, out: Path) -> Path:
         figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
         left.fill_between(
             DECILES, DECILES - 2 * legs.errors, DECILES + 2 * legs.errors, color=LEGS, alpha=0.12, lw=0,
-            label="where chance alone puts 19 in 20 legs' shares",
+            label="legs, if true: 19 times in 20 within",
         )  # fmt: skip
         left.plot([0, 1], [0, 1], color=MUTED, lw=1, ls="--")
         left.plot(DECILES, legs.shares, "o-", color=LEGS, label=f"{len(legs.actual)} legs")
@@ -36,8 +37,11 @@ def draw(legs: Judged, chains: Judged, out: Path) -> Path:
         )  # fmt: skip
         left.legend(frameon=False, loc="upper left", fontsize=9)
         median = legs.deciles[:, 4]
+        seen = LinearSegmentedColormap.from_list(
+            "seen", plt.get_cmap("Blues")(np.linspace(0.25, 1, 64))
+        )  # one leg shows
         shown = right.hexbin(
-            median, legs.actual, gridsize=38, xscale="log", yscale="log", mincnt=1, bins="log", cmap="Blues", lw=0.2
+            median, legs.actual, gridsize=38, xscale="log", yscale="log", mincnt=1, bins="log", cmap=seen, lw=0.2
         )
         bounds = np.array([10, 4000.0])
         right.plot(bounds, bounds, color=INK, lw=1, ls="--", label="recorded = foretold")

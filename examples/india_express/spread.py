@@ -1,7 +1,7 @@
 """How far a leg's driving time strays from its corridor's median: ideas, fitted to observed legs and compared.
 
-A leg takes (median of its corridor) x exp(level + residual). The level is the median of log(actual / corridor median) in
-the leg's class, plus a shift of its own corridor drawn towards 0; the residual is a table of quantiles of its class,
+A leg takes (median of its corridor) x exp(level + residual). The level is the median of log(actual / corridor median)
+in the leg's class, plus a shift of its own corridor drawn towards 0; the residual is a table of quantiles of its class,
 drawn towards the table of the class above. A class is told by words: `type` (FTL or Carting), `length` (of the
 corridor, by its road minutes), `hour` (quarter of the Indian day in which the leg starts), `corridor`.
 """
@@ -14,12 +14,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from examples.india_express.extract import ENDS
+from examples.india_express.extract import ENDS, Extract
 
 LEVELS = np.array([0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98])
 """The quantiles kept of every residual table."""
 DECILES = np.arange(1, 10) / 10
-ROAD_MINUTES = (25, 45, 90)  # bounds of the length classes: about the quartiles of the corridors
+LENGTHS = ("short", "medium", "long", "haul")
+ROAD_MINUTES = (25, 45, 90)  # where one length ends and the next begins: about the quartiles of the corridors
 QUARTERS = ("night", "morning", "afternoon", "evening")
 
 
@@ -82,10 +83,12 @@ class Fitted:
 
 def described(legs: pl.DataFrame, corridors: pl.DataFrame) -> pl.DataFrame:
     """Legs whose corridor is known, with that corridor's columns and the words that tell classes."""
-    return legs.join(corridors, on=ENDS, maintain_order="left").with_columns(
+    known = legs.join(corridors, on=ENDS, maintain_order="left")
+    lengths = np.array(LENGTHS)[np.digitize(known["median_osrm_min"], ROAD_MINUTES)]
+    return known.with_columns(
         corridor=pl.concat_str(ENDS, separator="-"),
         type=pl.col("major_route_type"),
-        length=pl.col("median_osrm_min").cut(ROAD_MINUTES, labels=["short", "medium", "long", "haul"]).cast(pl.String),
+        length=pl.Series(lengths, dtype=pl.String),
         hour=pl.lit(pl.Series(QUARTERS)).gather(pl.col("start_minute") // 360),
     )
 
@@ -120,7 +123,9 @@ def fit(idea: Idea, legs: pl.DataFrame) -> Fitted:
 def _levels(idea: Idea, legs: pl.DataFrame, stray: NDArray) -> tuple[dict[str, float], dict[str, float]]:
     """Median stray of each class, and what is left of each corridor's own median over that."""
     told = legs.select(
-        stray=pl.Series(stray), name=pl.Series(_names(legs, idea.level)), corridor=pl.Series(_names(legs, ("corridor",)))
+        stray=pl.Series(stray),
+        name=pl.Series(_names(legs, idea.level)),
+        corridor=pl.Series(_names(legs, ("corridor",))),
     )
     medians = told.group_by("name").agg(pl.col("stray").median())
     level = {"": float(np.median(stray))} | dict(medians.iter_rows())
@@ -169,3 +174,10 @@ def choose(comparison: pl.DataFrame) -> Idea:
     """The best calibrated of the ideas whose loss is within 1 % of the least: their losses do not tell them apart."""
     near = comparison.filter(pl.col("loss") <= 1.01 * pl.col("loss").min()).sort("worst_gap", maintain_order=True)
     return next(idea for idea in IDEAS if idea.name == near["idea"][0])
+
+
+def learn(extract: Extract) -> tuple[Fitted, pl.DataFrame]:
+    """The chosen idea fitted to every day but the last, and the comparison it was chosen by."""
+    legs = described(extract.legs, extract.corridors).filter(pl.col("day") < extract.last_day)
+    comparison = compare(legs)
+    return fit(choose(comparison), legs), comparison

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -43,7 +42,7 @@ def trips(legs: pl.DataFrame, day: date) -> pl.DataFrame:
 
 
 def orders(of: pl.DataFrame, extract: Extract) -> pl.DataFrame:
-    """Trips as an order file; the service is that of their distance through the network."""
+    """Trips as an order file: ready at the whole minute after the scan, service by distance through the network."""
     km = road_km(of["origin"].to_list(), of["destination"].to_list(), extract)
     bounds = [bound for _, bound, *_ in SERVICES[:-1]]
     names = np.array([name for name, *_ in SERVICES])[np.digitize(km, bounds)]
@@ -51,7 +50,7 @@ def orders(of: pl.DataFrame, extract: Extract) -> pl.DataFrame:
         order_id="trip_uuid",
         from_node="origin",
         to_node="destination",
-        ready_at=pl.col("ready_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ready_at=pl.col("ready_at").dt.offset_by("59s").dt.strftime("%Y-%m-%dT%H:%MZ"),
         weight_g=pl.lit(WEIGHT_G),
         service_id=pl.Series(names),
     )

@@ -85,9 +85,9 @@ def parse_rows(
     return good.with_columns(pl.col(name).fill_null(default) for name, default in defaults.items())
 
 
-def keep(
+def tell(
     frame: pl.DataFrame,
-    good: pl.Series,
+    where: pl.Series,
     findings: Findings,
     file: str,
     code: str,
@@ -96,27 +96,33 @@ def keep(
     shows: Sequence[str] = (),
     message: str | None = None,
     words: Callable[[Any], str] | None = None,
-) -> pl.DataFrame:
-    """The rows that are good; a finding for each of the others, showing what stands in `column` (or in `shows`).
+) -> None:
+    """A finding for each row marked in `where`, showing what stands in `column` (or in all of `shows`).
 
     `words` writes a value the way the file does; without it numbers are written plainly.
     """
-    if good.all():
-        return frame
-    out = frame.filter(~good)
-    shown = shows or ([column] if column else [])
+    if not where.any():
+        return
+    shown = list(shows) or ([column] if column else [])
+    out = frame.select(*shown, "line").filter(where)
 
     def about(i: int) -> tuple[str | None, str | None]:
         cells = (out[name][i] for name in shown)
         return " ".join((words or _plain)(cell) for cell in cells if cell is not None) or None, message
 
     findings.add_rows(code, file, out["line"].to_numpy(), about, column=column)
-    return frame.filter(good)
+
+
+def keep(frame: pl.DataFrame, good: pl.Series, findings: Findings, file: str, code: str, **how: Any) -> pl.DataFrame:
+    """The rows that are good; a finding for each of the others, as `tell` tells them."""
+    tell(frame, ~good, findings, file, code, **how)
+    return frame if good.all() else frame.filter(good)
 
 
 def keep_first(frame: pl.DataFrame, key: Sequence[str], findings: Findings, file: str, code: str) -> pl.DataFrame:
     """The rows whose `key` has not stood before; a finding for each of the others."""
-    first = frame.select(pl.struct(key).is_first_distinct()).to_series()
+    whole = pl.col(key[0]) if len(key) == 1 else pl.struct(key)
+    first = frame.select(whole.is_first_distinct()).to_series()
     return keep(frame, first, findings, file, code, column=key[0] if len(key) == 1 else None, shows=key)
 
 

@@ -47,9 +47,7 @@ FILE_CODES: dict[str, Code] = {
     ),
     "line_too_long": Code("error", "the line is longer than 1 MiB", "look for a missing line end"),
     "too_few_fields": Code("error", "the line has fewer fields than the header", "add commas, also for empty fields"),
-    "too_many_fields": Code(
-        "error", "the line has more fields than the header", "put fields with commas in quotes"
-    ),
+    "too_many_fields": Code("error", "the line has more fields than the header", "put fields with commas in quotes"),
     "bad_json": Code("error", "the line is not one JSON object", "write one object a line: {...}"),
     "nested_value": Code("error", "the value is a list or an object", "write plain text or a plain number"),
     # values

@@ -25,7 +25,7 @@ from rookery.planning.ops import Model, compile_model, plan_parcels, unassigned_
 from rookery.planning.policy import write_policy
 from rookery.planning.results import legs_frame, loads_frame, overloaded, parcel_numbers, parcels_frame
 from rookery.terms.errors import InvalidInput
-from rookery.terms.frames import Feed, Orders
+from rookery.terms.frames import ORDERS, Feed, Orders
 from rookery.terms.notice import Notice
 from rookery.terms.time import DAY, from_minute, to_minute
 
@@ -87,8 +87,10 @@ def cores() -> int:
 
 
 def as_orders(orders: Orders | pl.DataFrame) -> Orders:
-    """Orders as read; a frame in memory goes through the same checks as a file."""
-    return orders if isinstance(orders, Orders) else check_orders(orders)
+    """Orders as read. A frame goes through the same checks as a file, unless it is (part of) what was read already."""
+    if isinstance(orders, Orders):
+        return orders
+    return Orders(orders) if dict(orders.schema) == ORDERS else check_orders(orders)
 
 
 def horizon_of(feed: Feed, horizon_days: int | None) -> int:

@@ -32,7 +32,7 @@ def read_feed(path: str | Path) -> Feed:
     that names something unknown are left out, each with an error notice; all others are in the feed, and every id in
     it resolves. `sha256` is of the contents, whatever the packing. Raises InvalidInput, holding every notice, only when
     nothing can be done: no such path, no feed.json that can be read, or no usable nodes, lanes or departures.
-    Source: docs/reference, the network feed.
+    Source: docs/reference/formats.md.
     """
     path = Path(path)
     findings = Findings(NOTICES)

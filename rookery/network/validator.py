@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rookery.base.columns import keep
+from rookery.base.columns import tell as tell_rows
 from rookery.base.notices import Findings
 from rookery.network.calendars import public_holidays
 from rookery.network.model import NOTICES
@@ -47,8 +47,8 @@ def validate_feed(feed: Feed) -> tuple[Notice, ...]:
     findings = Findings(NOTICES)
 
     def tell(table: str, rows: pl.DataFrame, where: pl.Expr, code: str, column: str, **how: Any) -> None:
-        good = rows.select(~where.fill_null(False)).to_series()
-        keep(rows, good, findings, feed.files.get(table, f"{table}.csv"), code, column=column, **how)
+        marked = rows.select(where.fill_null(False)).to_series()
+        tell_rows(rows, marked, findings, feed.files.get(table, f"{table}.csv"), code, column=column, **how)
 
     _positions(feed, tell)
     idle = _calendars(feed, tell)

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from rookery.base.archive import files_of
-from rookery.base.columns import keep, keep_first, match_header, parse_rows
+from rookery.base.columns import keep, keep_first, match_header, parse_rows, tell
 from rookery.base.kinds import minute_text
 from rookery.base.notices import Findings
 from rookery.base.tables import read_table, sha256
@@ -93,7 +93,7 @@ def _judged(orders: pl.DataFrame, file: str, findings: Findings) -> pl.DataFrame
         orders = keep(
             orders, placed, findings, file, "missing_place", column=f"{end}_node", shows=address, message=message
         )
-    keep(orders, orders["weight_g"] <= HEAVY_G, findings, file, "heavy_parcel", column="weight_g")
-    ahead = (orders["due_at"] > orders["ready_at"]).fill_null(True)
-    keep(orders, ahead, findings, file, "due_before_ready", column="due_at", words=minute_text)
+    tell(orders, orders["weight_g"] > HEAVY_G, findings, file, "heavy_parcel", column="weight_g")
+    too_late = (orders["due_at"] <= orders["ready_at"]).fill_null(False)
+    tell(orders, too_late, findings, file, "due_before_ready", column="due_at", words=minute_text)
     return orders

@@ -21,6 +21,9 @@ from rookery.planning.timetable import Timetable
 
 EXACT_WORK = 2e10
 """Classes x departures x outcomes, summed over destinations, up to which every weight is planned exactly."""
+EXACT_ROUNDS = ((4, 1e-9), (0, np.inf))
+GROUPED_ROUNDS = ((8, 1e-2), (8, np.inf))
+"""(columns a class, 0 = one for every weight; error as a share of its cost up to which a parcel is settled)."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,7 @@ def assign(
         by=np.zeros(count, np.int64),
     )
     book = Itineraries(count)
-    rounds = ((4, 1e-9), (0, np.inf)) if exact else ((8, 1e-2), (8, np.inf))
-    for most, tolerance in rounds:
+    for most, tolerance in EXACT_ROUNDS if exact else GROUPED_ROUNDS:
         open_ = np.flatnonzero(~found.settled)
         if len(open_) == 0:
             break

@@ -67,7 +67,7 @@ def test_a_stray_quote_costs_its_own_line_only():
 
 
 def test_a_line_without_end_is_told_and_passed_over():
-    """A line of more than 1 MiB is a fault of that line; reading goes on after it, and lines are still counted right."""
+    """A line of more than 1 MiB is a fault of that line; reading goes on, and lines are counted right."""
     findings = Findings(FILE_CODES)
     data = b"a,b\n1,2\n3," + b"x" * 5_000_000 + b"\n4,5\n"
     frame = frame_of(data, findings, 1 << 20)

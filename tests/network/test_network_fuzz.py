@@ -1,4 +1,4 @@
-"""Whatever bytes a feed holds, reading gives a feed whose ids resolve or InvalidInput, and notices that point at real places."""
+"""Whatever bytes a feed holds: a feed whose ids resolve or InvalidInput, and notices that point at real places."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ names = st.sampled_from(sorted(GOOD))
 cuts = st.floats(0, 1)
 edits = st.tuples(names, cuts, st.integers(0, 12), st.sampled_from(NASTY) | st.binary(max_size=6))
 whole_files = st.tuples(names, st.binary(max_size=200))
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def read(path: Path) -> tuple[Feed | None, tuple[Notice, ...]]:
@@ -122,7 +122,7 @@ def test_a_feed_with_a_file_of_any_bytes_is_read_or_refused(change):
 
 
 @quick
-@given(st.sampled_from([table for table in COLUMNS]), cuts, st.integers(0, 8), st.binary(max_size=8))
+@given(st.sampled_from(list(COLUMNS)), cuts, st.integers(0, 8), st.binary(max_size=8))
 def test_a_damaged_parquet_file_is_told(table, cut, length, new):
     """Damaged Parquet never gets further than a notice."""
     packed = io.BytesIO()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
@@ -40,7 +40,7 @@ GOOD = {
 }
 
 
-def write(folder: Path, files: dict[str, str | bytes]) -> Path:
+def write(folder: Path, files: Mapping[str, str | bytes]) -> Path:
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
         (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -114,7 +114,7 @@ class Planted(NamedTuple):
 
     code: str
     file: str
-    change: Callable[[dict[str, str | bytes]], None]
+    change: Callable[[dict[str, Any]], object]
     line: int | None = None
     column: str | None = None
     value: str | None = None
@@ -225,7 +225,12 @@ PLANTED = [
     Planted("duplicate_zone", "zones.csv", add("zones.csv", "Y,nl,101A,B,,,"), 4, None, "NL 101A"),
     Planted("duplicate_quantile", "transit.csv", add("transit.csv", "road,0.50,1"), 5, None, "road 0.5"),
     Planted(
-        "duplicate_date", "calendar_dates.csv", add("calendar_dates.csv", "daily,2025-05-01,0"), 3, None, "daily 2025-05-01"
+        "duplicate_date",
+        "calendar_dates.csv",
+        add("calendar_dates.csv", "daily,2025-05-01,0"),
+        3,
+        None,
+        "daily 2025-05-01",
     ),
     Planted("closure_target", "closures.csv", swap("closures.csv", "\nA,,", "\nA,AB,"), 2, None, "A AB"),
     Planted(
@@ -242,7 +247,7 @@ PLANTED = [
 @pytest.mark.parametrize("fault", PLANTED, ids=lambda fault: f"{fault.code}-{fault.file}")
 def test_a_planted_fault_is_told_where_it_stands(tmp_path, fault):
     """Each fault gives one notice with its code, file, line, column and value, in the severity the registry states."""
-    files: dict[str, str | bytes] = dict(GOOD)
+    files: dict[str, Any] = dict(GOOD)
     fault.change(files)
     found = [notice for notice in notices_of(write(tmp_path / "feed", files)) if notice.code == fault.code]
     assert [(n.file, n.line, n.column, n.value) for n in found] == [(fault.file, fault.line, fault.column, fault.value)]
@@ -281,7 +286,7 @@ def test_one_row_with_three_faults_tells_three(tmp_path):
 
 
 def test_native_parquet_types_are_taken_and_unfit_ones_told(tmp_path):
-    """Integers, floats, dates, booleans and times of a Parquet file are read as they are; a list is a fault of its row."""
+    """Numbers of a Parquet file are read as they are; a list, or a half for a whole, is a fault of its row."""
     folder = write(tmp_path / "feed", {name: text for name, text in GOOD.items() if name != "services.csv"})
     pl.DataFrame({"service_id": [7, 8], "due_days": [2.0, 2.5], "name": [["a"], None]}).write_parquet(
         folder / "services.parquet"
@@ -317,12 +322,15 @@ def test_only_when_nothing_can_be_done_reading_fails_and_says_why(tmp_path, what
         read_feed(path)
     assert "Next:" in str(told.value)
     codes = [notice.code for notice in told.value.notices]
-    assert codes == {
-        "nowhere": [],
-        "a text file": ["unreadable_file"],
-        "an empty folder": ["missing_file"] * 4,
-        "all rows bad": ["unknown_calendar_id"] * 2,
-    }[what]
+    assert (
+        codes
+        == {
+            "nowhere": [],
+            "a text file": ["unreadable_file"],
+            "an empty folder": ["missing_file"] * 4,
+            "all rows bad": ["unknown_calendar_id"] * 2,
+        }[what]
+    )
 
 
 def test_a_folder_where_a_file_is_expected_is_told(tmp_path):

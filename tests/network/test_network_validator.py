@@ -46,7 +46,7 @@ def both(*changes):
     return lambda rows: [change(rows) for change in changes]
 
 
-WEEKEND_ONLY = {name: False for name in ("monday", "tuesday", "wednesday", "thursday", "friday")}
+WEEKEND_ONLY = dict.fromkeys(("monday", "tuesday", "wednesday", "thursday", "friday"), False)
 NO_DAY = WEEKEND_ONLY | {"saturday": False, "sunday": False}
 
 
@@ -79,7 +79,9 @@ PLANTED = [
         "calendar_id",
         "daily",
     ),
-    Planted("calendar_span", "calendars.csv", row("calendars", 0, start_on=date(2027, 1, 1)), 2, "end_on", "2026-12-31"),
+    Planted(
+        "calendar_span", "calendars.csv", row("calendars", 0, start_on=date(2027, 1, 1)), 2, "end_on", "2026-12-31"
+    ),
     Planted(
         "calendar_apart",
         "calendars.csv",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tempfile
 import zipfile
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.orders import check_orders, read_orders
@@ -18,7 +20,10 @@ from rookery.terms.errors import InvalidInput
 from rookery.terms.frames import ORDERS
 from rookery.terms.time import to_minute
 
-HEADER = "order_id,from_node,from_country,from_postal_code,to_node,to_country,to_postal_code,ready_at,weight_g,goods,pieces,due_at"
+HEADER = (
+    "order_id,from_node,from_country,from_postal_code,to_node,to_country,to_postal_code,"
+    "ready_at,weight_g,goods,pieces,due_at"
+)
 GOOD = "1,A,,,B,,,2025-03-30T14:05+02:00,1200.5,,,"
 
 
@@ -30,7 +35,9 @@ def write(folder: Path, *rows: str, header: str = HEADER) -> Path:
 
 def test_an_order_is_read_with_its_defaults(tmp_path):
     """Times become UTC minutes, postal codes lose blanks and hyphens, empty cells their defaults."""
-    orders = read_orders(write(tmp_path, GOOD, "2,,nl,1012-ab,,BE,1 000,2025-03-30 12:05:00Z,9,battery,3,2025-04-01T00:00Z"))
+    orders = read_orders(
+        write(tmp_path, GOOD, "2,,nl,1012-ab,,BE,1 000,2025-03-30 12:05:00Z,9,battery,3,2025-04-01T00:00Z")
+    )
     assert orders.notices == ()
     assert dict(orders.frame.schema) == ORDERS
     ready = to_minute(datetime(2025, 3, 30, 12, 5, tzinfo=UTC))
@@ -91,7 +98,9 @@ PLANTED = [
 def test_a_planted_fault_is_told_where_it_stands(tmp_path, code, row, column, value):
     """Each fault gives one notice at its line; errors cost that row only, warnings cost none."""
     orders = read_orders(write(tmp_path, GOOD, row, GOOD.replace("1,", "3,", 1)))
-    assert [(n.code, n.file, n.line, n.column, n.value) for n in orders.notices] == [(code, "orders.csv", 3, column, value)]
+    assert [(n.code, n.file, n.line, n.column, n.value) for n in orders.notices] == [
+        (code, "orders.csv", 3, column, value)
+    ]
     kept = ["1", "3"] if NOTICES[code].severity == "error" else ["1", "2", "3"]
     assert orders.frame["order_id"].to_list() == kept
 
@@ -182,6 +191,27 @@ def test_only_when_no_order_is_left_reading_fails(tmp_path, what):
         "only bad rows": ["bad_timestamp"],
         "header only": ["no_rows"],
     }[what]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(["csv", "jsonl", "parquet"]), st.floats(0, 1), st.integers(0, 6), st.binary(max_size=6))
+def test_a_file_with_bytes_changed_is_read_or_refused(form, cut, length, new):
+    """Whatever bytes a file holds, good orders come out or InvalidInput does, and notices point at lines that exist."""
+    frame = pl.DataFrame([dict(zip(HEADER.split(","), GOOD.split(",")))]).with_columns(pl.lit("A").alias("from_node"))
+    packed = io.BytesIO()
+    {"csv": frame.write_csv, "jsonl": frame.write_ndjson, "parquet": frame.write_parquet}[form](packed)
+    data = packed.getvalue()
+    at = int(cut * len(data))
+    data = data[:at] + new + data[at + length :]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"orders.{form}"
+        file.write_bytes(data)
+        try:
+            notices = read_orders(file).notices
+        except InvalidInput as fault:
+            notices = fault.notices
+            assert notices
+    assert all(1 <= (notice.line or 1) <= 2 + data.count(b"\n") + data.count(b"\r") for notice in notices)
 
 
 def test_the_columns_read_are_those_of_the_schema():

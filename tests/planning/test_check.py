@@ -230,11 +230,14 @@ def test_a_barred_parcel_is_named(code: str, change: dict) -> None:
     ("code", "plant"),
     [
         ("not_cheapest", _set("parcels", "cost", lambda column: column + 0.01, order_id="early")),
+        ("not_cheapest", _set("parcels", "cost", float("nan"), order_id="early")),
+        ("wrong_total", _set("parcels", "cost", float("nan"), order_id="early")),
         ("impossible_cost", _set("parcels", "cost", lambda column: column - 0.01, order_id="early")),
         ("wrong_chance", _set("parcels", "on_time_probability", lambda column: column - 0.1, order_id="early")),
         ("wrong_expected", _set("parcels", "expected_at", _later(h=1), order_id="early")),
         ("wrong_promise", _set("parcels", "promised_at", _later(d=1), order_id="early")),
         ("wrong_load", _set("loads", "parcels", lambda column: column + 0.25, departure_id="bc1")),
+        ("wrong_load", _set("loads", "grams", float("nan"), departure_id="bc1")),
         ("wrong_itinerary", _move("noon", 2, 1)),
     ],
 )

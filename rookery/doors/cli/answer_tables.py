@@ -22,7 +22,7 @@ def print_check(report: CheckReport, console: Console) -> None:
     """Every violation, then what was looked at."""
     for violation in report.violations:
         console.print(f"[red]violation[/] {escape(str(violation))}", soft_wrap=True)
-    looked_at = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in report.checked.items())
+    looked_at = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in report.checked.items() if count)
     if report.violations:
         console.print(f"[bold red]{len(report.violations):,} violations.[/] Looked at: {looked_at}.")
     else:
@@ -132,10 +132,7 @@ def print_findings(
         print_notice(notice, console)
     if notices:
         console.print(f"[dim]By code: {', '.join(counts_by_code(notices))}[/]")
-    told = ", ".join(
-        f"{count:,} {word}{'' if count == 1 else 's'}"
-        for word, count in counts.items()
-    )
+    told = ", ".join(f"{count:,} {word}{'' if count == 1 else 's'}" for word, count in counts.items())
     if unusable is not None:
         console.print(f"[bold red]{escape(unusable.what)}[/] Next: {escape(unusable.action)}.")
     elif counts["error"]:

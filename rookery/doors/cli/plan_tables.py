@@ -12,11 +12,12 @@ from rich.panel import Panel
 from rich.table import Table
 
 from rookery.doors.cli.figures import Itinerary, by_mode, by_service, examples, planned_parcels
-from rookery.doors.cli.words import MODE_COLOURS, REASONS, Places, moment, percent, seconds, utc
+from rookery.doors.cli.words import MODE_COLOURS, REASONS, Places, moment, percent, seconds, utc_span
 from rookery.flows.planning import Plan
 from rookery.terms.frames import Feed, Orders
 
 BAR = 24  # characters of a full bar
+NAME = 22  # characters of a place's name, beyond which its id is shown
 
 
 def table_of(title: str = "") -> Table:
@@ -36,7 +37,9 @@ def print_plan(plan: Plan, feed: Feed, orders: Orders, console: Console) -> None
             console.print(_modes(plan, parcels))
             shown = examples(parcels, plan.legs)
             print_itinerary(shown[len(shown) // 2], feed, console)
-    stages = ", ".join(f"{stage} {seconds(spent)}" for stage, spent in plan.summary["seconds"].items() if spent >= 0.005)
+    stages = ", ".join(
+        f"{stage} {seconds(spent)}" for stage, spent in plan.summary["seconds"].items() if spent >= 0.005
+    )
     rate = plan.summary["parcels_per_second"]
     console.print(f"[dim]{rate:,.0f} parcels/s, first-time compilation included ({stages}).[/]")
 
@@ -130,11 +133,11 @@ def print_itinerary(itinerary: Itinerary, feed: Feed, console: Console) -> None:
         table.add_row(
             str(leg["seq"]),
             f"[{colour}]{leg['mode']}[/]",
-            escape(places.name(leg["from_node"])),
-            escape(places.name(leg["to_node"])),
+            escape(places.name(leg["from_node"], NAME)),
+            escape(places.name(leg["to_node"], NAME)),
             places.local(leg["depart_at"], leg["from_node"]),
             places.local(leg["arrive_at"], leg["to_node"]),
-            f"{utc(leg['depart_at'])} to {utc(leg['arrive_at'])}",
+            utc_span(leg["depart_at"], leg["arrive_at"]),
             f"{leg['cost']:,.2f}",
         )
     console.print(table)

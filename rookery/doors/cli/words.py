@@ -40,9 +40,10 @@ class Places:
         self._names = dict(zip(nodes["node_id"], nodes["name"]))
         self._zones = dict(zip(nodes["node_id"], nodes["timezone"]))
 
-    def name(self, node_id: str) -> str:
-        """What the node is called; its id when it has no name."""
-        return self._names.get(node_id) or node_id
+    def name(self, node_id: str, most: int = 1000) -> str:
+        """What the node is called; its id when it has no name, or one of more than `most` characters."""
+        name = self._names.get(node_id) or node_id
+        return name if len(name) <= most else node_id
 
     def local(self, at: datetime, node_id: str) -> str:
         """An instant on the wall of a node: "Tue 15 Sep 18:30"."""
@@ -60,8 +61,14 @@ def utc(at: datetime) -> str:
     return f"{at.day} {at:%b %H:%M}"
 
 
+def utc_span(begin: datetime, end: datetime) -> str:
+    """Two instants in UTC, the day of the second only when it is another: "15 Sep 16:30 to 18:05"."""
+    same_day = begin.astimezone(UTC).date() == end.astimezone(UTC).date()
+    return f"{utc(begin)} to {f'{end.astimezone(UTC):%H:%M}' if same_day else utc(end)}"
+
+
 def percent(share: float, digits: int = 1) -> str:
-    """A share in per cent; a tiny one says so instead of rounding to nothing, and one short of all never shows as all."""
+    """A share in per cent; one that is not nothing never shows as nothing, nor one short of all as all."""
     least = 10.0**-digits
     shown = 100 * share
     if 0 < shown < least:

@@ -154,7 +154,7 @@ def _check_best(trip: Trip, best: Best, allowance: float, findings: Findings) ->
         findings.add("undeliverable_planned", "unassigned", "planned", order=wish.order_id)
         return
     cost, told = best.cost * wish.pieces, parcel["cost"] or 0.0
-    if told > cost + tolerance(cost) + allowance * wish.pieces:
+    if not told <= cost + tolerance(cost) + allowance * wish.pieces:  # so that NaN is caught too
         findings.add("not_cheapest", cost, told, order=wish.order_id)
         return
     if told < cost - tolerance(cost):

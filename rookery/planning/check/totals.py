@@ -45,14 +45,14 @@ def check_loads(
         seen.add(run)
         if ridden is not None:
             for unit, true in (("parcels", pieces[run]), ("grams", grams[run])):
-                if load[unit] is None or abs(load[unit] - true) > tolerance(true):
+                if load[unit] is None or not abs(load[unit] - true) <= tolerance(true):
                     findings.add("wrong_load", f"{true} {unit}", load[unit], departure=name)
         row, factor = runs.departure[run], float(runs.factor[run])
         over = False
         for unit, limit in (("parcels", capacity_parcels[row]), ("grams", capacity_g[row])):
             told = load["capacity_parcels" if unit == "parcels" else "capacity_g"]
             limit = None if limit is None else limit * factor
-            if (told is None) != (limit is None) or (limit is not None and abs(told - limit) > tolerance(limit)):
+            if (told is None) != (limit is None) or (limit is not None and not abs(told - limit) <= tolerance(limit)):
                 findings.add("wrong_capacity", limit, told, departure=name)
             over |= limit is not None and (load[unit] or 0.0) > limit * (1 + _HAIR) + _HAIR
         overloads += over
@@ -77,11 +77,11 @@ def check_summary(trips: list[Trip], summary: dict[str, Any], findings: Findings
     }
     for name, figure in true.items():
         told = summary.get(name)
-        if told is None or abs(told - figure) > tolerance(figure):
+        if told is None or not abs(told - figure) <= tolerance(figure):
             findings.add("wrong_total", f"{name} {figure}", told)
     told = summary.get("unassigned")
     if isinstance(told, dict) and {reason: n for reason, n in told.items() if n} != dict(unassigned):
         findings.add("wrong_total", f"unassigned {dict(unassigned)}", told)
     bound = summary.get("lower_bound")
-    if bound is not None and bound > cost + tolerance(cost):
+    if bound is not None and not bound <= cost + tolerance(cost):
         findings.add("wrong_total", f"lower_bound at most {cost}", bound)

@@ -1,0 +1,379 @@
+"""The commands: each one calls a library function and prints what it gives. Heavy imports wait until they run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+import rookery
+from rookery.terms.errors import InvalidInput
+
+Goods = Literal["general", "battery", "liquid", "oversize", "cold"]
+Size = Literal["tiny", "country", "world"]
+
+app = typer.Typer(
+    name="rookery",
+    help="Promises, routes and checks every parcel of a network whose legs belong to other people.",
+    epilog="First steps: rookery demo. Exit codes: 0 good, 1 the answer is bad news, 2 the command was not understood.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+network_app = typer.Typer(help="Sample networks.", no_args_is_help=True)
+orders_app = typer.Typer(help="Sample orders.", no_args_is_help=True)
+app.add_typer(network_app, name="network")
+app.add_typer(orders_app, name="orders")
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 time with offset; one without could mean any zone and is refused."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time; write it like 2026-03-02T10:00+08:00") from None
+    if at.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no offset, so it could mean any zone; add Z or one like +08:00")
+    return at
+
+
+def examples(*lines: str) -> str:
+    """The text under a command's help."""
+    return "Examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+Feed = Annotated[Path, typer.Argument(metavar="FEED", help="Folder or .zip of a network feed.")]
+OrderFile = Annotated[Path, typer.Argument(metavar="ORDERS", help="Orders: .csv, .parquet or .jsonl.")]
+Json = Annotated[bool, typer.Option("--json", help="One line of JSON on stdout instead of tables.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
+Start = Annotated[
+    datetime | None,
+    typer.Option(parser=instant, metavar="TIME", help="Departures count from here on; default: the earliest ready_at."),
+]
+Horizon = Annotated[
+    int | None,
+    typer.Option(min=1, help="Days of departures; default: 21, or 14 more than the longest due_days."),
+]
+Outcomes = Annotated[int, typer.Option(min=1, max=64, help="Equally likely transit times a departure; 1 = medians.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        typer.echo(f"rookery {rookery.__version__}")
+        raise typer.Exit()
+
+
+@app.command(
+    epilog=examples(
+        "rookery plan feed/ orders.csv --out plan/",
+        "rookery plan feed.zip orders.parquet --out plan/ --outcomes 1 --json",
+        "rookery plan feed/ orders.csv --out plan/ --start 2026-09-15T00:00Z --horizon-days 30 --policy",
+    )
+)
+def plan(
+    feed: Feed,
+    orders: OrderFile,
+    out: Annotated[Path, typer.Option(help="Folder to write; an earlier plan there is replaced.")],
+    start: Start = None,
+    horizon_days: Horizon = None,
+    outcomes: Outcomes = 8,
+    policy: Annotated[bool, typer.Option("--policy", help="Also write the tables that answer 'what next?'.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="Default: all cores.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Plan a file of orders: for every parcel a promise, an itinerary and a cost.
+
+    Bad rows are told on stderr and left out; the others are planned.
+    Exit code 1 when no parcel could be planned.
+    """
+    from rookery.base.files import refuse_foreign
+    from rookery.doors.cli import console
+    from rookery.doors.cli.plan_tables import print_plan
+    from rookery.flows.planning import plan as plan_orders
+    from rookery.network import read_feed
+    from rookery.orders import read_orders
+
+    refuse_foreign(out, "manifest.json")  # now, rather than when the work is done
+    with console.progress_bars() as progress:
+        network, order_book = read_feed(feed), read_orders(orders)
+        made = plan_orders(
+            network,
+            order_book,
+            start=start,
+            horizon_days=horizon_days,
+            outcomes=outcomes,
+            policy=policy,
+            threads=threads,
+            progress=progress,
+        )
+        made.write(out)
+    console.tell_notices((*network.notices, *made.notices))
+    if as_json:
+        console.print_json(made.summary)
+    else:
+        print_plan(made, network, order_book, console.out)
+        console.out.print(f"Written to [bold]{out}[/].")
+    if not made.summary["planned"]:
+        raise typer.Exit(1)
+
+
+@app.command(
+    epilog=examples(
+        "rookery check feed/ orders.csv plan/",
+        "rookery check feed/ orders.csv plan/ --sample 500 --json",
+    )
+)
+def check(
+    feed: Feed,
+    orders: OrderFile,
+    plan_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `rookery plan` wrote.")],
+    sample: Annotated[
+        int | None,
+        typer.Option(min=0, help="Parcels whose optimum is found again; default: as many as take seconds."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Derive a plan again, independently, and print every violation.
+
+    The checker shares no code with the planner.
+    Departures booked beyond their capacity are counted apart.
+    Exit code 1 when there is a violation.
+    """
+    from rookery.doors.cli import console
+    from rookery.doors.cli.answer_tables import print_check
+    from rookery.flows.checking import check as check_plan
+    from rookery.flows.checking import read_plan
+    from rookery.network import read_feed
+    from rookery.orders import read_orders
+
+    with console.progress_bars() as progress:
+        network, order_book = read_feed(feed), read_orders(orders)
+        made = read_plan(plan_dir)
+        report = check_plan(network, order_book, made, sample=sample, progress=progress)
+    for what, told, read in (("feed", "feed has", network), ("orders", "orders have", order_book)):
+        if made.manifest.get(what, {}).get("sha256") != read.sha256:
+            console.err.print(f"[yellow]warning[/] the {told} changed since the plan was made.")
+    if as_json:
+        console.print_json(report)
+    else:
+        print_check(report, console.out)
+    if report.violations:
+        raise typer.Exit(1)
+
+
+@app.command(
+    epilog=examples(
+        "rookery promise feed/ --from CN-SHENZHEN-W1 --to DE:10115 --ready-at 2026-03-02T10:00+08:00 --weight-g 800",
+        "rookery promise feed/ --from A --to B --ready-at 2026-03-02T02:00Z --weight-g 800 --goods battery --json",
+    )
+)
+def promise(
+    feed: Feed,
+    origin: Annotated[str, typer.Option("--from", metavar="NODE", help="Where the parcel is.")],
+    to: Annotated[str, typer.Option("--to", metavar="NODE|CC:POSTAL", help="Node, or country and postal code.")],
+    ready_at: Annotated[datetime, typer.Option(parser=instant, metavar="TIME", help="ISO 8601 with offset.")],
+    weight_g: Annotated[float, typer.Option(min=0, help="Grams.")],
+    goods: Annotated[Goods, typer.Option(help="Goods class.")] = "general",
+    confidence: Annotated[float, typer.Option(min=0, max=1, help="Chance with which a promise is kept.")] = 0.95,
+    length_mm: Annotated[float | None, typer.Option(min=0)] = None,
+    width_mm: Annotated[float | None, typer.Option(min=0)] = None,
+    height_mm: Annotated[float | None, typer.Option(min=0)] = None,
+    outcomes: Outcomes = 8,
+    horizon_days: Horizon = None,
+    as_json: Json = False,
+) -> None:
+    """Price against date, before there is an order: every choice that no other beats in both.
+
+    Exit code 1 when the parcel cannot be brought.
+    """
+    from rookery.doors.cli import console
+    from rookery.doors.cli.answer_tables import print_offers
+    from rookery.flows.promising import promise as offers_for
+    from rookery.network import read_feed
+
+    with console.progress_bars():
+        network = read_feed(feed)
+        offers = offers_for(
+            network,
+            origin=origin,
+            to=to,
+            ready_at=ready_at,
+            weight_g=weight_g,
+            goods=goods,
+            confidence=confidence,
+            length_mm=length_mm,
+            width_mm=width_mm,
+            height_mm=height_mm,
+            outcomes=outcomes,
+            horizon_days=horizon_days,
+        )
+    console.tell_notices(network.notices)
+    if as_json:
+        console.print_json({"currency": network.info.currency, "confidence": confidence, "offers": offers})
+    else:
+        print_offers(offers, network, console.out)
+    if not offers:
+        raise typer.Exit(1)
+
+
+@app.command(
+    epilog=examples(
+        "rookery explain feed/ orders.csv O00000001",
+        "rookery explain feed/ orders.csv O00000001 --json",
+    )
+)
+def explain(
+    feed: Feed,
+    orders: OrderFile,
+    order_id: Annotated[str, typer.Argument(metavar="ORDER_ID", help="Which order of the file.")],
+    start: Start = None,
+    horizon_days: Horizon = None,
+    outcomes: Outcomes = 8,
+    as_json: Json = False,
+) -> None:
+    """Why one parcel goes the way it goes, or why it cannot go and what would mend it.
+
+    Give --start, --horizon-days and --outcomes as the plan had them.
+    """
+    from rookery.doors.cli import console
+    from rookery.doors.cli.answer_tables import print_explanation
+    from rookery.flows.explaining import explain as explain_order
+    from rookery.network import read_feed
+    from rookery.orders import read_orders
+
+    with console.progress_bars():
+        network, order_book = read_feed(feed), read_orders(orders)
+        answer = explain_order(network, order_book, order_id, start=start, horizon_days=horizon_days, outcomes=outcomes)
+    if as_json:
+        console.print_json(answer)
+    else:
+        print_explanation(answer, network, console.out)
+
+
+@app.command(
+    epilog=examples(
+        "rookery validate feed/",
+        "rookery validate feed.zip --json",
+        "rookery validate feed/ --orders orders.csv",
+    )
+)
+def validate(
+    feed: Feed,
+    orders: Annotated[Path | None, typer.Option(metavar="FILE", help="Also an order file, against this feed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Everything that is wrong or suspicious in a feed: file, line, column, value and what to do.
+
+    Exit code 1 when there are errors.
+    """
+    from rookery.doors.cli import console
+    from rookery.doors.cli.answer_tables import print_findings
+    from rookery.network import place, read_feed, validate_feed
+    from rookery.orders import read_orders
+
+    unusable: InvalidInput | None = None
+    notices = ()
+    with console.progress_bars():
+        try:
+            network = read_feed(feed)
+            notices = (*network.notices, *validate_feed(network))
+            if orders is not None:
+                order_book = read_orders(orders)
+                notices = (*notices, *order_book.notices, *place(network, order_book.frame)[1])
+        except InvalidInput as fault:
+            if not fault.notices:
+                raise
+            unusable, notices = fault, (*notices, *fault.notices)
+    counts = {
+        severity: sum(notice.count for notice in notices if notice.severity == severity)
+        for severity in ("error", "warning", "info")
+    }
+    if as_json:
+        console.print_json({"usable": unusable is None, "counts": counts, "notices": notices})
+    else:
+        print_findings(notices, counts, unusable, console.out)
+    if counts["error"] or unusable:
+        raise typer.Exit(1)
+
+
+@network_app.command("sample", epilog=examples("rookery network sample --size tiny --seed 7 --out feed/"))
+def network_sample(
+    out: Annotated[Path, typer.Option(help="Folder to write; an earlier feed there is replaced.")],
+    size: Annotated[Size, typer.Option(help="12, about 120 or about 930 nodes.")] = "tiny",
+    seed: Seed = 1,
+) -> None:
+    """Write a synthetic network: real cities and airports, invented lanes, times and prices."""
+    from rookery.doors.cli import console
+    from rookery.network import read_feed, sample_network
+
+    with console.progress_bars() as progress:
+        feed = read_feed(sample_network(size, seed, out, progress))
+    console.out.print(
+        f"{feed.nodes.height:,} nodes, {feed.lanes.height:,} lanes and {feed.departures.height:,} repeating departures "
+        f"written to [bold]{out}[/]. They are synthetic."
+    )
+
+
+@orders_app.command(
+    "sample",
+    epilog=examples(
+        "rookery orders sample feed/ --count 200 --seed 7 --out orders.csv",
+        "rookery orders sample feed/ --count 1000000 --ready-on 2026-12-01 --out orders.parquet",
+    ),
+)
+def orders_sample(
+    feed: Feed,
+    count: Annotated[int, typer.Option(min=1, help="How many orders.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .jsonl.")],
+    seed: Seed = 1,
+    ready_on: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day they are ready; default 2026-09-15.")
+    ] = None,
+) -> None:
+    """Write an invented day of orders on a network, drawn from a gravity model."""
+    from rookery.doors.cli import console
+    from rookery.network import read_feed
+    from rookery.orders import sample_orders, write_orders
+
+    with console.progress_bars():
+        network = read_feed(feed)
+        written = write_orders(sample_orders(network, count, seed, ready_on.date() if ready_on else None), out)
+    console.out.print(f"{count:,} orders written to [bold]{written}[/]. They are synthetic.")
+
+
+@app.command(
+    epilog=examples("rookery bench planning", "rookery bench planning --part tables --json"),
+)
+def bench(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which benchmark.")],
+    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON on stdout.")] = False,
+    part: Annotated[str | None, typer.Option(metavar="PART", help="Run this part only.")] = None,
+    long: Annotated[bool, typer.Option("--long", help="Add what takes more than 20 minutes.")] = False,
+) -> None:
+    """Repeat the measurements behind the published figures (from a source checkout)."""
+    from rookery.doors.cli.bench import run_benchmark
+
+    arguments = ["--json"] * as_json + (["--part", part] if part else []) + ["--long"] * long
+    raise typer.Exit(run_benchmark(name, arguments))
+
+
+@app.command(
+    epilog=examples("rookery demo", "rookery demo --headless --json --out /tmp/demo"),
+)
+def demo(
+    headless: Annotated[bool, typer.Option("--headless", help="No animation, and nothing is opened.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON on stdout.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder to write; an earlier demo there is replaced.")] = Path("demo"),
+) -> None:
+    """A sample world network and 20,000 orders: planned, checked and shown, in about a minute.
+
+    Writes the network, the orders, the plan, two pictures and a page to look at.
+    Exit code 1 when the check finds a violation.
+    """
+    from rookery.doors.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(out, headless=headless, as_json=as_json))
