@@ -60,8 +60,11 @@ def explain(
         )
         steps = steps_of(model, tables, parcel, journey)
         return _told(feed, parcel, due, journey.by_at, journey.expected_at, journey.on_time, cost, steps)
-    later = model_of(feed, begin, 2 * days, outcomes)
-    codes = unassigned_reasons(model, later, parcel, threads=cores())[0].to_list()
+
+    def over_days(minute: int, count: int):
+        return model_of(feed, minute, count, outcomes)
+
+    codes = unassigned_reasons(model, over_days(begin, 2 * days), parcel, threads=cores())[0].to_list()
     order = orders.frame.filter(pl.col("order_id") == order_id).row(0, named=True)
     return Explanation(
         order_id=order_id,
@@ -73,7 +76,7 @@ def explain(
         on_time_probability=None,
         cost=wish["unassigned_cost"],
         steps=[],
-        reasons=remedies(model, later, parcel, codes, order),
+        reasons=remedies(model, over_days, parcel, codes, order),
     )
 
 

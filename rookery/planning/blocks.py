@@ -203,8 +203,11 @@ def _parallel(task, count: int, threads: int) -> Iterator:
     """Results of task(0) .. task(count - 1) in order, with no more than a few ahead of the reader."""
     with ThreadPoolExecutor(threads) as pool:
         ahead = [pool.submit(task, number) for number in range(min(count, 4 * threads))]
-        for number in range(count):
-            yield ahead[number].result()
-            ahead[number] = None  # type: ignore[call-overload]
-            if len(ahead) < count:
-                ahead.append(pool.submit(task, len(ahead)))
+        try:
+            for number in range(count):
+                yield ahead[number].result()
+                ahead[number] = None  # type: ignore[call-overload]
+                if len(ahead) < count:
+                    ahead.append(pool.submit(task, len(ahead)))
+        finally:  # whoever stops the reader does not wait for what has not begun
+            pool.shutdown(wait=False, cancel_futures=True)

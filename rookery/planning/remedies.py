@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 
 import numpy as np
@@ -14,15 +15,32 @@ from rookery.planning.reasons import OF_LIMIT, Roads
 from rookery.terms.goods import GOODS, MODES
 from rookery.terms.time import DAY, from_minute
 
+LOOK_BACK_DAYS = 7
+"""How long before the horizon a departure may have gone to be named as the last that was missed."""
+
 
 def remedies(
-    model: Model, later: Model, parcel: pl.DataFrame, codes: list[str], order: dict[str, object]
+    model: Model,
+    over_days: Callable[[int, int], Model],
+    parcel: pl.DataFrame,
+    codes: list[str],
+    order: dict[str, object],
 ) -> list[Reason]:
-    """Each reason of one parcel (one row of schema PARCELS; `order` as the file had it) with its text and its fix."""
-    return [_remedy(code, model, later, parcel, order) for code in codes]
+    """Each reason of one parcel (one row of schema PARCELS; `order` as the file had it) with its text and its fix.
+
+    over_days: compiles the feed from a minute on, for so many days, to look before and behind the horizon.
+    """
+    return [_remedy(code, model, over_days, parcel, order) for code in codes]
 
 
-def _remedy(code: str, model: Model, later: Model, parcel: pl.DataFrame, order: dict[str, object]) -> Reason:
+def _remedy(
+    code: str,
+    model: Model,
+    over_days: Callable[[int, int], Model],
+    parcel: pl.DataFrame,
+    order: dict[str, object],
+) -> Reason:
+    start, days = model.timetable.start, (model.timetable.end - model.timetable.start) // DAY
     if code == "unknown_node":
         return _unknown_node(model, order)
     if code == "unknown_zone":
@@ -32,9 +50,9 @@ def _remedy(code: str, model: Model, later: Model, parcel: pl.DataFrame, order: 
     if code == "limits_combined":
         return _barred(code, model, parcel, ("goods", "weight", "side", "mode"))
     if code == "beyond_horizon":
-        return _beyond(model, later, parcel)
+        return _beyond(model, over_days(start, 2 * days), parcel)
     if code == "after_last_departure":
-        return _too_late(model, parcel)
+        return _too_late(over_days(start - LOOK_BACK_DAYS * DAY, days + LOOK_BACK_DAYS), parcel)
     return _barred(code, model, parcel, tuple(limit for limit, reason in OF_LIMIT.items() if reason == code))
 
 

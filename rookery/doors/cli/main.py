@@ -22,6 +22,7 @@ class Stopped(BaseException):
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
+    os.write(2, b"\nStopping ...\n")  # at once: work that has begun may take a few seconds to end
     raise Stopped(signum)
 
 
@@ -36,7 +37,7 @@ def main() -> None:
     try:
         app(prog_name="rookery")
     except Stopped as stopped:
-        sys.stderr.write("\nStopped; nothing half-made was left.\n")
+        sys.stderr.write("Stopped; nothing half-made was left.\n")
         raise SystemExit(128 + stopped.signum) from None
     except RookeryError as fault:
         from rookery.doors.cli.console import tell_error
