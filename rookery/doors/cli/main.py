@@ -47,6 +47,13 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left: not our fault
         raise SystemExit(0) from None
+    except OSError as fault:
+        place = f" {fault.filename}" if fault.filename else ""
+        sys.stderr.write(
+            f"error: the system refused{place}: {fault.strerror or fault}.\n"
+            "Next: check that the path is right, that you may write there, and that the disk is not full.\n"
+        )
+        raise SystemExit(1) from None
     except Exception as fault:
         if os.environ.get("ROOKERY_TRACEBACK"):
             raise
