@@ -35,10 +35,10 @@ def run(size: Size, say: Say) -> Result:
             (FACTS + ROW + CHANCES) * count + (CATCH + SHARE + ROW + CHANCES) * caught
         ) * len(wide.blocks),
     }  # fmt: skip
-    large, small = size.copy_mb * 2**20 // 2, CACHED
+    each = size.copy_mb * 2**20 // size.threads
     copies = {
-        f"copy of {size.copy_mb} MB": Copy(large, 1, size.threads),
-        f"copy within the cache, {CACHED // 1024} KB": Copy(small, max(1, large // small // 4), size.threads),
+        f"copy of {size.copy_mb} MiB": Copy(each, 1, size.threads),
+        f"copy within the cache, {CACHED // 1024} KiB a thread": Copy(CACHED, max(1, each // CACHED), size.threads),
     }
     best: dict[str, float] = {}
     for number in range(size.rounds):
@@ -62,7 +62,7 @@ def run(size: Size, say: Say) -> Result:
                 f"bytes read and written a second, {size.threads} threads",
                 ("", "GB/s", "of a plain copy"),
                 [(name, rate, f"{rate / memory:.0%}") for name, rate in best.items()],
-                f"the tables of one thread are {count * ROW / 2**20:.0f} MB, read in places far apart",
+                f"the tables of one thread are {count * ROW / 2**20:.0f} MiB, read in places far apart",
             )
         ],
     )
@@ -73,7 +73,7 @@ class Copy:
 
     def __init__(self, size: int, times: int, threads: int):
         self.times = times
-        self.blocks = [(np.ones(size // threads, np.uint8), np.zeros(size // threads, np.uint8)) for _ in range(threads)]
+        self.blocks = [(np.ones(size, np.uint8), np.full(size, 2, np.uint8)) for _ in range(threads)]
 
     def gigabytes_a_second(self) -> float:
         """Bytes read and bytes written, both counted."""

@@ -191,6 +191,7 @@ FAULTS: list[tuple[str, Callable[[exhaustive.Plan], None]]] = [
     ("wrong_reasons", _set("parcels", "reasons", ["beyond_horizon"], order_id="last")),
     ("wrong_load", _set("loads", "parcels", lambda column: column + 1, departure_id="air1")),
     ("wrong_load", _set("loads", "grams", lambda column: column / 2, departure_id="ab1")),
+    ("lost_flow", _set("loads", "parcels", lambda column: column + 1, departure_id="air1")),
     ("wrong_load", _rows("loads", lambda f: f.filter(pl.col("departure_id") != "bc1"))),
     ("wrong_capacity", _set("loads", "capacity_parcels", 50.0, departure_id="ab1")),
     ("wrong_total", lambda plan: plan.summary.update(cost=plan.summary["cost"] + 1)),
@@ -238,6 +239,8 @@ def test_a_barred_parcel_is_named(code: str, change: dict) -> None:
         ("wrong_promise", _set("parcels", "promised_at", _later(d=1), order_id="early")),
         ("wrong_load", _set("loads", "parcels", lambda column: column + 0.25, departure_id="bc1")),
         ("wrong_load", _set("loads", "grams", float("nan"), departure_id="bc1")),
+        ("lost_flow", _set("loads", "parcels", lambda column: column + 0.25, departure_id="bc1")),
+        ("lost_flow", _set("loads", "grams", lambda column: column / 2, departure_id="bc1")),
         ("wrong_itinerary", _move("noon", 2, 1)),
     ],
 )

@@ -44,9 +44,6 @@ def main() -> None:
 
         tell_error(fault)
         raise SystemExit(1) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left: not our fault
-        raise SystemExit(0) from None
     except OSError as fault:
         place = f" {fault.filename}" if fault.filename else ""
         sys.stderr.write(

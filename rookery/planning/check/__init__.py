@@ -19,7 +19,7 @@ from rookery.planning.check.optimum import Best, Passes
 from rookery.planning.check.reasons import LASTING, Lanes
 from rookery.planning.check.report import CODES, CheckReport, Findings, Violation
 from rookery.planning.check.runs import Runs, dated
-from rookery.planning.check.totals import check_loads, check_summary
+from rookery.planning.check.totals import check_flow, check_loads, check_summary
 from rookery.planning.check.wishes import wishes
 from rookery.terms.frames import Feed
 
@@ -72,6 +72,7 @@ def check_plan(
     elif len(drawn) == len(possible) and all(best.unique or best.cost == np.inf for _, best in bests):
         ridden = [(trip, best.ridden) for trip, best in bests]
     overloads = check_loads(feed, runs, itineraries, loads, ridden, findings)
+    check_flow(feed, runs, itineraries, trips, loads, findings)
     check_summary(trips, summary, findings)
     checked = {
         "orders": orders.height,

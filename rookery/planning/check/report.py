@@ -42,6 +42,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "unknown_reason": "a reason is not one of the known words, or there is none, or a planned parcel has one",
         "wrong_reasons": "the reasons are not those that apply",
         "wrong_load": "a departure's load is not what the parcels on it add up to",
+        "lost_flow": "what a node takes in, sends on, ships and delivers does not balance in loads.parquet",
         "wrong_capacity": "a departure's capacity in loads.parquet is not the feed's",
         "wrong_total": "a figure of summary.json is not the sum of the parcels'",
     }
@@ -57,6 +58,7 @@ class Violation(Struct, frozen=True, omit_defaults=True):
     found: str = ""
     order_id: str = ""
     departure: str = ""  # departure_id @ instant
+    node: str = ""
 
     def __str__(self) -> str:
         whose = f" order {self.order_id}" if self.order_id else ""
@@ -78,5 +80,7 @@ class Findings:
     def __init__(self) -> None:
         self.violations: list[Violation] = []
 
-    def add(self, code: str, expected: object, found: object, *, order: str = "", departure: str = "") -> None:
-        self.violations.append(Violation(code, CODES[code], str(expected), str(found), order, departure))
+    def add(
+        self, code: str, expected: object, found: object, *, order: str = "", departure: str = "", node: str = ""
+    ) -> None:
+        self.violations.append(Violation(code, CODES[code], str(expected), str(found), order, departure, node))

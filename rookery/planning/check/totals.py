@@ -62,6 +62,37 @@ def check_loads(
     return overloads
 
 
+def check_flow(
+    feed: Feed, runs: Runs, itineraries: Itineraries, trips: list[Trip], loads: pl.DataFrame, findings: Findings
+) -> None:
+    """Checks that loads lose nothing on the way: a node's arrivals less departures are what it delivers less ships.
+
+    Every planned parcel leaves its origin and arrives at its destination under every outcome, so expected loads balance
+    exactly whatever the policy: this holds for any K, also where the policies themselves are not found again.
+    """
+    kept: dict[tuple[int, str], float] = defaultdict(float)
+    moved: dict[int, float] = defaultdict(float)
+    for trip in trips:
+        if trip.parcel["status"] == "planned" and trip.wish.origin != trip.wish.destination:
+            wish = trip.wish
+            for unit, amount in (("parcels", wish.pieces), ("grams", wish.pieces * wish.weight)):
+                kept[wish.destination, unit] += amount
+                kept[wish.origin, unit] -= amount
+    for load in rows(loads):
+        run = itineraries.run_of.get((load["departure_id"], load["depart_at"]))
+        if run is not None:
+            for unit in ("parcels", "grams"):
+                amount = float("nan") if load[unit] is None else load[unit]
+                kept[int(runs.to[run]), unit] -= amount
+                kept[int(runs.origin[run]), unit] += amount
+                moved[int(runs.to[run])] += abs(amount)
+                moved[int(runs.origin[run])] += abs(amount)
+    names = feed.nodes["node_id"].to_list()
+    for (node, unit), rest in kept.items():
+        if not abs(rest) <= tolerance(moved[node]):
+            findings.add("lost_flow", f"{unit} in balance", f"{rest:+g}", node=names[node])
+
+
 def check_summary(trips: list[Trip], summary: dict[str, Any], findings: Findings) -> None:
     """Checks the totals of pieces and cost, and that the lower bound is not above the cost."""
     unassigned: dict[str, int] = defaultdict(int)

@@ -1,0 +1,327 @@
+"""The command line: exit codes, what goes to stdout and what to stderr, and no traceback whatever is handed in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import typer.main
+
+from rookery.doors.cli.commands import app
+from rookery.network import read_feed, sample_network
+from rookery.orders import sample_orders, write_orders
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOKERY = [sys.executable, "-c", "from rookery.doors.cli.main import main; main()"]
+ROUTE = ["--from", "CN-SHENZHEN-W1", "--to", "DE:10115", "--ready-at", "2026-03-02T10:00+08:00"]
+
+
+def rookery(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*ROOKERY, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120, check=False
+    )
+
+
+def commands() -> dict[str, typer.main.TyperGroup]:
+    """Every command by the words that call it."""
+    found = {}
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        found |= {f"{name} {word}": sub for word, sub in inner.items()} if inner else {name: command}
+    return found
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    """A folder with feed/, orders.csv (60 orders) and plan/."""
+    folder = tmp_path_factory.mktemp("cli")
+    feed = read_feed(sample_network("tiny", 7, folder / "feed"))
+    write_orders(sample_orders(feed, 60, 7), folder / "orders.csv")
+    done = rookery("plan", "feed", "orders.csv", "--out", "plan", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_help_needs_none_of_the_heavy_packages():
+    """Help is there at once: neither the data frames nor the compiler are imported for it."""
+    code = (
+        "import sys; sys.argv = ['rookery', '--help']\n"
+        "from rookery.doors.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'polars', 'numba', 'numpy', 'matplotlib', 'holidays'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "validate" in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_command_shows_examples(name):
+    """Every command's help says what it does and shows a command that can be typed."""
+    command = commands()[name]
+    assert command.help
+    assert f"  rookery {name}" in (command.epilog or "")
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_option_is_documented(name):
+    """The reference page has a section for each command that names each of its options."""
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    section = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert section, f"docs/reference/cli.md has no section '## {name}'"
+    options = [word for option in commands()[name].params for word in option.opts if word.startswith("--")]
+    assert not [word for word in options if word != "--help" and word not in section.group(1)]
+
+
+def test_version_is_printed():
+    """--version prints the package's version alone."""
+    done = rookery("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"rookery \d+\.\d+\.\d+\S*\n", done.stdout)
+
+
+def test_plan_shows_and_writes(tiny):
+    """A plan ends with 0, tells its figures on stdout and leaves the five files."""
+    done = rookery("plan", tiny / "feed", tiny / "orders.csv", "--out", tiny / "again")
+    assert done.returncode == 0
+    assert "60" in done.stdout and "Services" in done.stdout and "promised by" in done.stdout
+    assert {file.name for file in (tiny / "again").iterdir()} == {
+        "parcels.parquet",
+        "legs.parquet",
+        "loads.parquet",
+        "summary.json",
+        "manifest.json",
+    }
+
+
+def test_plan_json_is_the_summary_alone(tiny):
+    """With --json stdout is one line, what summary.json holds."""
+    arguments = (
+        "--out",
+        tiny / "json",
+        "--outcomes",
+        1,
+        "--horizon-days",
+        20,
+        "--start",
+        "2026-09-15T00:00Z",
+        "--json",
+    )
+    done = rookery("plan", tiny / "feed", tiny / "orders.csv", *arguments)
+    assert done.stdout.count("\n") == 1
+    assert json.loads(done.stdout) == json.loads((tiny / "json" / "summary.json").read_text())
+    assert json.loads((tiny / "json" / "manifest.json").read_text())["outcomes"] == 1
+
+
+def test_plan_with_policy_writes_tables(tiny):
+    """--policy adds the folder of tables."""
+    done = rookery("plan", tiny / "feed", tiny / "orders.csv", "--out", tiny / "policed", "--policy", "--json")
+    assert done.returncode == 0, done.stderr
+    assert any((tiny / "policed" / "policy").iterdir())
+
+
+def test_bad_rows_are_told_and_the_rest_is_planned(tiny):
+    """Faulty orders are told on stderr, at most twenty of them, then counted; the others are planned with exit 0."""
+    frame = pl.read_csv(tiny / "orders.csv", infer_schema=False)
+    row = pl.int_range(pl.len())
+    frame.with_columns(weight_g=pl.when(row < 25).then(pl.lit("heavy")).otherwise("weight_g")).write_csv(
+        tiny / "faulty.csv"
+    )
+    done = rookery("plan", tiny / "feed", tiny / "faulty.csv", "--out", tiny / "faulty", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["orders"] == 35
+    assert "faulty.csv:2:weight_g" in done.stderr
+    assert done.stderr.count("not_a_number faulty.csv") == 20
+    assert "... and 5 more" in done.stderr and "25 not_a_number" in done.stderr
+
+
+def test_an_earlier_plan_is_replaced_and_nothing_else(tiny, tmp_path):
+    """A folder that is no plan is left alone: exit 1, said before any work; an earlier plan is replaced."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary.txt").write_text("dear diary")
+    done = rookery("plan", tiny / "feed", tiny / "orders.csv", "--out", tmp_path / "mine")
+    assert done.returncode == 1 and done.stdout == ""
+    assert "left alone" in done.stderr and "Next:" in done.stderr
+    assert [file.name for file in tmp_path.rglob("*")] == ["mine", "diary.txt"]
+    assert rookery("plan", tiny / "feed", tiny / "orders.csv", "--out", tiny / "plan", "--json").returncode == 0
+
+
+def test_check_finds_nothing_in_a_right_plan(tiny):
+    """A right plan is checked with exit 0."""
+    done = rookery("check", tiny / "feed", tiny / "orders.csv", tiny / "plan", "--sample", 5)
+    assert done.returncode == 0, done.stdout
+    assert "No violation" in done.stdout
+    assert done.stderr == ""
+
+
+def test_check_ends_with_1_on_a_violation(tiny, tmp_path):
+    """A planted fault is printed, in JSON too, and the exit code is 1; changed orders are told."""
+    plan = tmp_path / "plan"
+    plan.mkdir()
+    for file in (tiny / "plan").iterdir():
+        (plan / file.name).write_bytes(file.read_bytes())
+    parcels = pl.read_parquet(plan / "parcels.parquet")
+    parcels.with_columns(cost=pl.col("cost") + 1).write_parquet(plan / "parcels.parquet")
+    frame = pl.read_csv(tiny / "orders.csv", infer_schema=False)
+    frame.with_columns(value=pl.lit("1")).write_csv(tmp_path / "orders.csv")
+    done = rookery("check", tiny / "feed", tmp_path / "orders.csv", plan, "--sample", 5, "--json")
+    assert done.returncode == 1
+    assert {fault["code"] for fault in json.loads(done.stdout)["violations"]} >= {"wrong_total"}
+    assert "the orders have changed since the plan was made" in done.stderr
+
+
+def test_promise_lists_offers(tiny):
+    """Offers come earliest first and each later one is cheaper; the table shows the way."""
+    done = rookery("promise", tiny / "feed", *ROUTE, "--weight-g", 800, "--json")
+    assert done.returncode == 0, done.stderr
+    offers = json.loads(done.stdout)["offers"]
+    assert offers == sorted(offers, key=lambda offer: offer["promised_at"])
+    assert offers == sorted(offers, key=lambda offer: -offer["cost"])
+    told = rookery("promise", tiny / "feed", *ROUTE, "--weight-g", 800)
+    assert "DE-BERLIN" in told.stdout and "air" in told.stdout
+
+
+def test_a_promise_nobody_can_make_ends_with_1(tiny):
+    """A parcel too heavy for every lane has no offer: exit 1 and where to ask why."""
+    done = rookery("promise", tiny / "feed", *ROUTE, "--weight-g", 900_000)
+    assert done.returncode == 1
+    assert "rookery explain" in done.stdout
+
+
+def test_explain_shows_options_and_reasons(tiny, tmp_path):
+    """A planned parcel is told node by node; one that is too heavy with its reason and a fix."""
+    frame = pl.read_csv(tiny / "orders.csv", infer_schema=False)
+    first = pl.int_range(pl.len()) == 0
+    heavy = frame.with_columns(weight_g=pl.when(first).then(pl.lit("900000")).otherwise("weight_g"))
+    heavy.write_csv(tmp_path / "heavy.csv")
+    order = frame["order_id"][0]
+    planned = rookery("explain", tiny / "feed", tiny / "orders.csv", order)
+    assert planned.returncode == 0 and "cheapest" in planned.stdout and "At " in planned.stdout
+    refused = rookery("explain", tiny / "feed", tmp_path / "heavy.csv", order)
+    assert "over_weight" in refused.stdout and "Fix:" in refused.stdout
+    assert json.loads(rookery("explain", tiny / "feed", tiny / "orders.csv", order, "--json").stdout)["steps"]
+
+
+def test_validate_tells_place_and_remedy(tiny, tmp_path):
+    """An error in a feed is told with file, line and column, exit 1; a feed without errors ends with 0."""
+    assert rookery("validate", tiny / "feed").returncode == 0
+    feed = tmp_path / "feed"
+    feed.mkdir()
+    for file in (tiny / "feed").iterdir():
+        (feed / file.name).write_bytes(file.read_bytes())
+    text = (feed / "departures.csv").read_text().splitlines()
+    head = text[0].split(",")
+    row = text[1].split(",")
+    row[head.index("depart_time")] = "25:61"
+    (feed / "departures.csv").write_text("\n".join([text[0], ",".join(row), *text[2:]]) + "\n")
+    done = rookery("validate", feed, "--orders", tiny / "orders.csv")
+    assert done.returncode == 1
+    assert "departures.csv:2:depart_time" in done.stdout and "25:61" in done.stdout
+    answer = json.loads(rookery("validate", feed, "--json").stdout)
+    assert answer["usable"] and answer["counts"]["error"] == 1
+
+
+def test_an_unusable_feed_is_still_json(tmp_path):
+    """A feed of which nothing can be used gives its notices as JSON too, exit 1."""
+    (tmp_path / "feed.json").write_text("{")
+    done = rookery("validate", tmp_path, "--json")
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    assert not answer["usable"] and answer["notices"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "nowhere", "orders.csv", "--out", "x"),
+        ("plan", "feed", "nowhere.csv", "--out", "x"),
+        ("plan", "feed", "plan/legs.parquet", "--out", "x"),
+        ("plan", "orders.csv", "orders.csv", "--out", "x"),
+        ("plan", "feed", "orders.csv", "--out", "/dev/null/x"),
+        ("check", "feed", "orders.csv", "feed"),
+        ("explain", "feed", "orders.csv", "no-such-order"),
+        ("promise", "feed", *ROUTE[:2], "--to", "ATLANTIS", *ROUTE[4:], "--weight-g", 1),
+        ("promise", "feed", *ROUTE, "--weight-g", 0),
+        ("orders", "sample", "feed", "--count", 5, "--out", "orders.xls"),
+        ("bench", "nothing"),
+    ],
+)
+def test_what_cannot_be_done_is_said(tiny, arguments):
+    """What cannot be used ends with 1, nothing on stdout, and a sentence with the next action on stderr."""
+    done = rookery(*arguments, cwd=tiny)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Next:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tiny / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("frobnicate",), "frobnicate"),
+        (("plan", "feed", "orders.csv"), "--out"),
+        (("plan", "feed", "orders.csv", "--out", "x", "--start", "2026-09-15T00:00"), "no offset"),
+        (("plan", "feed", "orders.csv", "--out", "x", "--start", "soon"), "is not a time"),
+        (("plan", "feed", "orders.csv", "--out", "x", "--outcomes", "0"), "--outcomes"),
+        (("promise", "feed", *ROUTE, "--weight-g", "1", "--goods", "gold"), "--goods"),
+    ],
+)
+def test_what_is_not_understood_ends_with_2(tiny, arguments, says):
+    """A command that makes no sense ends with 2 and names what was not understood."""
+    done = rookery(*arguments, cwd=tiny)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are a POSIX matter")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_leaves_nothing(tmp_path, signum):
+    """Ctrl-C in the middle of planning ends with 130 (termination: 143) and leaves no folder, not even a hidden one."""
+    process = subprocess.Popen(
+        [*ROOKERY, "demo", "--headless", "--json", "--out", str(tmp_path / "demo")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test run started in the background has a shell that ignores Ctrl-C for it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stderr is not None
+    while (line := process.stderr.readline()) and "planning" not in line:
+        pass
+    process.send_signal(signum)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 128 + signum
+    assert stdout == ""
+    assert "Stopped" in stderr and "Traceback" not in stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fault_of_ours_is_one_sentence(tmp_path):
+    """A fault of the program ends with 70 and says how to see where; the traceback comes only when asked for."""
+    code = (
+        "import rookery.network as n, rookery.doors.cli.main as m, sys\n"
+        "def broken(path): raise ZeroDivisionError('impossible')\n"
+        "n.read_feed = broken\n"
+        "sys.argv = ['rookery', 'validate', 'feed']\n"
+        "m.main()"
+    )
+    for asked, shown in (("", False), ("1", True)):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "ROOKERY_TRACEBACK": asked},
+            check=False,
+        )
+        assert ("Traceback" in done.stderr) == shown
+        assert "impossible" in done.stderr
+        assert shown or (done.returncode == 70 and "ROOKERY_TRACEBACK=1" in done.stderr)
