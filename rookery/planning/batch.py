@@ -22,8 +22,11 @@ from rookery.planning.timetable import Timetable
 EXACT_WORK = 2e10
 """Classes x departures x outcomes, summed over destinations, up to which every weight is planned exactly."""
 EXACT_ROUNDS = ((4, 1e-9), (0, np.inf))
+CLOSE_ROUNDS = ((8, 1e-5), (0, np.inf))
 GROUPED_ROUNDS = ((8, 1e-2), (8, np.inf))
 """(columns a class, 0 = one for every weight; error as a share of its cost up to which a parcel is settled)."""
+FEW_WEIGHTS = 8
+"""Distinct weights a class, on average, up to which those that the first round leaves open get columns of their own."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ def assign(
     column = {name: parcels[name].to_numpy() for name in parcels.columns if parcels[name].dtype.is_numeric()}
     grams = column["chargeable_g"].astype(np.float64)
     row = first_rows(column["origin"], column["start_at"], net.node_from, net.node_rows, timetable.cutoff, len(net.frm))
-    distinct = len(np.unique(np.column_stack([class_of, grams.view(np.int64)]), axis=0)) if len(grams) else 0
+    distinct = pl.DataFrame({"class": class_of, "grams": grams}).n_unique()
     exact = float(distinct) * len(net.frm) * timetable.outcomes < EXACT_WORK
+    # with few weights a class, columns for all that the first round leaves open cost no more than that round did
+    few = distinct <= FEW_WEIGHTS * classes.height
     work = Work(timetable, classes, allowed, miles, np.float64 if exact else np.float32, threads)
     # what is common to all policies of a parcel: counted from its own ready time, with pick-up and delivery
     credit = (
@@ -72,7 +77,7 @@ def assign(
         by=np.zeros(count, np.int64),
     )
     book = Itineraries(count)
-    for most, tolerance in EXACT_ROUNDS if exact else GROUPED_ROUNDS:
+    for most, tolerance in EXACT_ROUNDS if exact else CLOSE_ROUNDS if few else GROUPED_ROUNDS:
         open_ = np.flatnonzero(~found.settled)
         if len(open_) == 0:
             break

@@ -66,6 +66,8 @@ def draw_map(feed: Feed, legs: pl.DataFrame, path: Path) -> Path:
                 lines.append(piece)
                 widths.append(0.35 + 4.2 * much)
                 depths.append(0.22 + 0.6 * much)
+        if not lines:  # all between nodes of one place
+            continue
         drawn = axes.add_collection(
             LineCollection(
                 lines,
