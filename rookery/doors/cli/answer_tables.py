@@ -46,7 +46,7 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
     table = table_of()
     table.add_column("promised by (local)", style="bold", justify="right")
     table.add_column(feed.info.currency, justify="right", style="bold")
-    table.add_column("kept with", justify="right")
+    table.add_column("kept with, at least", justify="right")
     table.add_column("expected", justify="right")
     table.add_column("way")
     for offer in offers:
@@ -65,8 +65,8 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
     first = offers[0].legs[0]
     console.print(
         f"The first has to be ready at {escape(places.name(first.from_node))} by "
-        f"{places.local(first.cutoff_at, first.from_node)} (UTC {utc(first.cutoff_at)}). Every line below another is "
-        "cheaper and later."
+        f"{places.local(first.cutoff_at, first.from_node)} (UTC {utc(first.cutoff_at)}). "
+        + ("Each line is later and cheaper than the one above." if len(offers) > 1 else "No later date is cheaper.")
     )
 
 

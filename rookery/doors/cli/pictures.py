@@ -29,7 +29,7 @@ SERVICE_COLOURS = ("#c8553d", "#3d7ea6", "#2a9d8f", "#8e6bb0", "#d08c3f", "#6a99
 DRAWN_MODES = ("sea", "rail", "truck", "van", "air", "bike", "foot", "drone")  # the later, the nearer to the eye
 POINTS = 64  # of a great circle
 SOUTH, NORTH = -57, 84  # degrees a map of the world shows
-DOT = 0.0185  # how far apart the dots that make the land are, in map units
+DOTS = 290  # that make the land, from left to right
 ON_TIME_STEPS = ((0.999, "99.9%+"), (0.99, "99%+"), (0.95, "95%+"), (0.8, "80%+"), (0.5, "50%+"), (0.0, "less"))
 
 
@@ -190,11 +190,11 @@ def _draw_land(axes: Any) -> None:
     except ImportError:
         return
     x, y = _projected(*np.array([(city["longitude"], city["latitude"]) for city in cities]).T)
-    row = np.round(y / (DOT * 0.87)).astype(int)
-    shift = row % 2 / 2  # every other row stands half a step aside, as in a honeycomb
-    column = np.round(x / DOT - shift).astype(int)
+    step = float(np.ptp(axes.get_xlim())) / DOTS
+    row = np.round(y / (step * 0.87)).astype(int)
+    column = np.round(x / step - row % 2 / 2).astype(int)  # every other row stands half a step aside, as in a honeycomb
     row, column = np.unique(np.column_stack([row, column]), axis=0).T
-    axes.scatter((column + row % 2 / 2) * DOT, row * DOT * 0.87, s=6.5, color=LAND, linewidths=0, zorder=0.5)
+    axes.scatter((column + row % 2 / 2) * step, row * step * 0.87, s=6.5, color=LAND, linewidths=0, zorder=0.5)
 
 
 def _draw_nodes(axes: Any, feed: Feed, legs: pl.DataFrame) -> None:

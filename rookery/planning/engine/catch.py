@@ -83,7 +83,7 @@ def first_rows(nodes, minutes, node_from, node_rows, cutoff, none: int):
 
 @njit(nogil=True, cache=True)
 def catches(to, ready, node_from, node_rows, cutoff, never: int):
-    """What each departure's outcomes catch, alike ones merged: (catch_from (n + 1), catch_row, chance of each)."""
+    """What each departure's outcomes catch, alike merged, earliest first: (catch_from (n + 1), catch_row, chances)."""
     count, outcomes = ready.shape
     start = np.zeros(count + 1, np.int64)
     rows = np.empty(count * outcomes, np.int32)
@@ -94,12 +94,15 @@ def catches(to, ready, node_from, node_rows, cutoff, never: int):
         for k in range(outcomes):
             minute = ready[row, k]
             caught = count if minute == never else first_row(to[row], minute, node_from, node_rows, cutoff, count)
-            known = begin
-            while known < size and rows[known] != caught:
-                known += 1
-            if known == size:
-                rows[size] = caught
-                share[size] = 0.0
+            known = size
+            while known > begin and rows[known - 1] >= caught:
+                known -= 1
+            if known == size or rows[known] != caught:
+                for later in range(size, known, -1):
+                    rows[later] = rows[later - 1]
+                    share[later] = share[later - 1]
+                rows[known] = caught
+                share[known] = 0.0
                 size += 1
             share[known] += 1.0 / outcomes
         start[row + 1] = size

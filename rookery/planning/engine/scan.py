@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from rookery.planning.engine.arrays import Block, Net
-from rookery.planning.engine.vector import add, fma, less_select, load, prefetch, rows, splat, store, times
+from rookery.planning.engine.vector import add, any_less, fma, less_select, load, prefetch, rows, splat, store, times
 
 AHEAD = 8
 """Departures for which rows are asked for in advance: hides the latency of the cache, any small number does."""
@@ -58,7 +58,7 @@ def delivery_cost(block: Block, column: int, at: int, start: int):
 
 
 @njit(nogil=True, cache=True)
-def _deliver(net: Net, block: Block, row: int, spare, never: int, scale):
+def _deliver(net: Net, block: Block, row: int, spare, never: int, scale, half):
     """Overwrite, in spare rows 0 and 1, the value and chance of the columns that `row` brings to their destination."""
     node = net.to[row]
     outcomes = net.ready.shape[1]
@@ -74,7 +74,7 @@ def _deliver(net: Net, block: Block, row: int, spare, never: int, scale):
                 cost += one
                 on_time += chance
         spare[0, column] = cost / outcomes
-        spare[1, column] = scale * on_time / outcomes
+        spare[1, column] = scale * on_time / outcomes + half
 
 
 @njit(nogil=True, cache=True)
@@ -89,7 +89,7 @@ def scan_certain(net: Net, block: Block, first_row: int, down, never: int, value
         after = load(value, net.catch_row[row], value)
         if block.first[net.to[row]] < block.last[net.to[row]]:
             store(spare, 0, after)
-            _deliver(net, block, row, spare, never, 1.0)
+            _deliver(net, block, row, spare, never, 1.0, 0.0)
             after = load(spare, 0, value)
         price = add(splat(net.fixed[row], value), load(block.barred, net.limits[row], value))
         ride = times(add(fma(splat(net.per_kg[row], value), kilograms, price), after), lower)
@@ -101,24 +101,34 @@ def scan_certain(net: Net, block: Block, first_row: int, down, never: int, value
 
 @njit(nogil=True, cache=True)
 def scan_cost(net: Net, block: Block, first_row: int, down, never: int, value, held, spare):
-    """Fill `value` for K outcomes. Infinite in any outcome means infinite: such a departure is not usable."""
+    """Fill `value` for K outcomes. Infinite in any outcome means infinite: such a departure is not usable.
+
+    The earlier a parcel is at a node the less it has to pay, so the mean over outcomes is at least the value of the
+    earliest catch: where that alone is no better than waiting, the other outcomes need not be looked at.
+    """
     kilograms = load(block.kilograms, 0, value)
     lower = splat(down, value)
     held[:] = np.inf
     for row in range(len(net.frm) - 1, first_row - 1, -1):
-        after = splat(0.0, value)
-        for place in range(net.catch_from[row], net.catch_from[row + 1]):
-            share = splat(net.catch_share[place], value)
-            after = fma(share, load(value, net.catch_row[place], value), after)
-        if block.first[net.to[row]] < block.last[net.to[row]]:
-            store(spare, 0, after)
-            _deliver(net, block, row, spare, never, 1.0)
-            after = load(spare, 0, value)
-        price = add(splat(net.fixed[row], value), load(block.barred, net.limits[row], value))
-        ride = times(add(fma(splat(net.per_kg[row], value), kilograms, price), after), lower)
+        begin, end = net.catch_from[row], net.catch_from[row + 1]
+        arrives = block.first[net.to[row]] < block.last[net.to[row]]
         wait = load(held, net.frm[row], value)
-        best = less_select(ride, wait, ride, wait)
-        store(held, net.frm[row], best)
+        price = add(splat(net.fixed[row], value), load(block.barred, net.limits[row], value))
+        price = fma(splat(net.per_kg[row], value), kilograms, price)
+        earliest = load(value, net.catch_row[begin], value)
+        best = wait
+        if arrives or any_less(times(add(price, earliest), lower), wait):
+            after = times(splat(net.catch_share[begin], value), earliest)
+            for place in range(begin + 1, end):
+                share = splat(net.catch_share[place], value)
+                after = fma(share, load(value, net.catch_row[place], value), after)
+            if arrives:
+                store(spare, 0, after)
+                _deliver(net, block, row, spare, never, 1.0, 0.0)
+                after = load(spare, 0, value)
+            ride = times(add(price, after), lower)
+            best = less_select(ride, wait, ride, wait)
+            store(held, net.frm[row], best)
         store(value, row, best)
 
 
@@ -134,26 +144,34 @@ def scan_chance(
     lower = splat(down, value)
     rounding = splat(half, value)
     held[:] = np.inf
-    held_chance[:] = 0
+    held_chance[:] = half
     for row in range(len(net.frm) - 1, first_row - 1, -1):
-        after = splat(0.0, value)
-        likely = splat(0.0, value)
-        for place in range(net.catch_from[row], net.catch_from[row + 1]):
-            share = splat(net.catch_share[place], value)
-            after = fma(share, load(value, net.catch_row[place], value), after)
-            likely = fma(share, load(chance, net.catch_row[place], value), likely)
-        if block.first[net.to[row]] < block.last[net.to[row]]:
-            store(spare, 0, after)
-            store(spare, 1, likely)
-            _deliver(net, block, row, spare, never, scale)
-            after = load(spare, 0, value)
-            likely = load(spare, 1, value)
-        price = add(splat(net.fixed[row], value), load(block.barred, net.limits[row], value))
-        ride = times(add(fma(splat(net.per_kg[row], value), kilograms, price), after), lower)
+        begin, end = net.catch_from[row], net.catch_from[row + 1]
+        arrives = block.first[net.to[row]] < block.last[net.to[row]]
         wait = load(held, net.frm[row], value)
-        best = less_select(ride, wait, ride, wait)
-        likely = less_select(ride, wait, likely, load(held_chance, net.frm[row], value))
-        store(held, net.frm[row], best)
+        price = add(splat(net.fixed[row], value), load(block.barred, net.limits[row], value))
+        price = fma(splat(net.per_kg[row], value), kilograms, price)
+        earliest = load(value, net.catch_row[begin], value)
+        best = wait
+        likely = load(held_chance, net.frm[row], value)
+        if arrives or any_less(times(add(price, earliest), lower), wait):
+            share = splat(net.catch_share[begin], value)
+            after = times(share, earliest)
+            on_time = fma(share, load(chance, net.catch_row[begin], value), rounding)
+            for place in range(begin + 1, end):
+                share = splat(net.catch_share[place], value)
+                after = fma(share, load(value, net.catch_row[place], value), after)
+                on_time = fma(share, load(chance, net.catch_row[place], value), on_time)
+            if arrives:
+                store(spare, 0, after)
+                store(spare, 1, on_time)
+                _deliver(net, block, row, spare, never, scale, half)
+                after = load(spare, 0, value)
+                on_time = load(spare, 1, value)
+            ride = times(add(price, after), lower)
+            best = less_select(ride, wait, ride, wait)
+            likely = less_select(ride, wait, on_time, likely)
+            store(held, net.frm[row], best)
+            store(held_chance, net.frm[row], likely)
         store(value, row, best)
-        store(held_chance, net.frm[row], likely)
-        store(chance, row, add(likely, rounding))
+        store(chance, row, likely)

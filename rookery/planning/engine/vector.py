@@ -150,6 +150,17 @@ def less_select(typingctx, a, b, if_less, otherwise):
 
 
 @intrinsic
+def any_less(typingctx, a, b):
+    """Whether a < b in at least one lane."""
+
+    def codegen(context, builder, signature, args):
+        lanes = builder.bitcast(builder.fcmp_ordered("<", args[0], args[1]), ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
+
+    return types.boolean(a, b), codegen
+
+
+@intrinsic
 def prefetch(typingctx, array, row):
     """Ask for a row that will be read soon; changes nothing but the waiting."""
 
