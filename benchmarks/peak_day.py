@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -150,7 +151,7 @@ def feed(net: Network) -> Feed:
             "modes": [[], [], []],
         },
     }
-    frames = {name: _frame(schema, tables.get(name, {})) for name, schema in FEED.items()}
+    frames: dict[str, Any] = {name: _frame(schema, tables.get(name, {})) for name, schema in FEED.items()}
     return Feed(FeedInfo(f"peak day of {nodes} nodes", "1", "EUR"), **frames)
 
 

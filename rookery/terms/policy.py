@@ -140,6 +140,17 @@ class PolicyTable:
         )  # fmt: skip
         return place, cost, chance
 
+    def worths(self, columns: NDArray, nodes: NDArray, at: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What n parcels still have to pay, and their chance of being on time, without asking for the move.
+
+        Arguments as for `moves`. Infinite and 0 where there is no way on.
+        """
+        cost, chance = np.empty(len(columns)), np.empty(len(columns))
+        _worths(
+            columns, nodes, at, self.first, self.cutoff, self.cost, self.chance, self.step, self.rate, cost, chance
+        )  # fmt: skip
+        return cost, chance
+
     def promise(self, columns: range, node: int, at: int, confidence: float) -> tuple[int, float, float]:
         """The first of `columns` (by due time) that is kept with `confidence`: (column, cost, chance); -1 = none."""
         return _promise(
@@ -166,6 +177,17 @@ def _worth(column, place, at, cutoff, cost, chance, step, rate):
     """Cost from minute `at` on and chance of holding `place`."""
     pay = cost[column, place] * step[column] + rate[column] * (cutoff[place] - at)
     return pay, chance[column, place] / CHANCE_STEPS
+
+
+@njit(nogil=True, cache=True)
+def _worths(columns, nodes, at, first, cutoff, cost, chance, step, rate, out_cost, out_chance):
+    for i in range(len(columns)):
+        column, node = columns[i], nodes[i]
+        place = _next(node, at[i], first, cutoff)
+        if place == first[node + 1] or cost[column, place] == NO_WAY:
+            out_cost[i], out_chance[i] = np.inf, 0.0
+        else:
+            out_cost[i], out_chance[i] = _worth(column, place, at[i], cutoff, cost, chance, step, rate)
 
 
 @njit(nogil=True, cache=True)

@@ -181,6 +181,8 @@ def test_many_look_ups_equal_single_ones(policy):
     nodes = r.integers(0, len(table.nodes), 200)
     at = r.integers(int(table.cutoff.min()), int(table.cutoff.max()), 200)
     places, cost, chance = table.moves(columns, nodes, at)
+    paid, likely = table.worths(columns, nodes, at)
+    assert (paid == cost).all() and (likely == chance).all()
     names = list(table.nodes)
     for i in range(200):
         move = table.move(int(columns[i]), names[nodes[i]], datetime.fromtimestamp(int(at[i]) * 60, UTC))

@@ -14,7 +14,7 @@ ROOT = Path(rookery.__file__).resolve().parents[1]
 
 
 def run_benchmark(name: str, arguments: list[str]) -> int:
-    """Run benchmark `name` with the arguments of benchmarks/run.py; its exit code. Raises NotFound when there is none."""
+    """Run benchmark `name` with the arguments of benchmarks/run.py; its exit code. NotFound when there is none."""
     if not (ROOT / "benchmarks" / "run.py").is_file():
         raise NotFound(
             "bench.not_here",
