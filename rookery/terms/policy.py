@@ -63,6 +63,8 @@ class PolicyTable:
     chance: NDArray[np.uint8]
     step: NDArray[np.float64]  # (C) feed currency a step of `cost`
     rate: NDArray[np.float64]  # (C) feed currency a minute in the network
+    due: NDArray[np.int64]  # (C) UTC minute
+    to: dict[tuple[str, str], range]  # columns of each destination and class of goods, by due time
 
     @classmethod
     def open(cls, folder: str | Path) -> PolicyTable:
@@ -84,6 +86,7 @@ class PolicyTable:
             raise InvalidInput(
                 "policy.format", f"{folder} has another format than {FORMAT}.", "plan again with --policy"
             )
+        kinds = columns.with_row_index("row").group_by("destination", "goods").agg(pl.col("row").min(), pl.len())
         return cls(
             nodes={name: place for place, name in enumerate(nodes["node_id"])},
             first=np.append(nodes["first"].to_numpy(), departures.height).astype(np.int64),
@@ -91,15 +94,14 @@ class PolicyTable:
             columns=columns,
             step=columns["cost_step"].to_numpy().copy(),
             rate=columns["time_cost_per_day"].to_numpy() / 1440,
+            due=columns["due_minute"].to_numpy().copy(),
+            to={(place, goods): range(row, row + count) for place, goods, row, count in kinds.iter_rows()},
             **arrays,
         )
 
     def columns_to(self, destination: str, goods: str = "general") -> range:
         """The columns of a destination and class of goods, by due time. Empty when none was planned."""
-        where = self.columns.with_row_index("row").filter(
-            (pl.col("destination") == destination) & (pl.col("goods") == goods)
-        )["row"]
-        return range(int(where[0]), int(where[-1]) + 1) if len(where) else range(0)
+        return self.to.get((destination, goods), range(0))
 
     def column(self, destination: str, due_at: datetime | None = None, goods: str = "general") -> int:
         """The column for a parcel: the latest due time not after its own, or the earliest there is. Raises NotFound."""
@@ -111,7 +113,7 @@ class PolicyTable:
                 "plan with orders to it, or ask for one that was",
             )
         due = int(NEVER) if due_at is None else to_minute(due_at)
-        within = [column for column in every if self.columns["due_minute"][column] <= due]
+        within = [column for column in every if self.due[column] <= due]
         return within[-1] if within else every[0]
 
     def move(self, column: int, node: str, at: datetime) -> Move | None:

@@ -26,7 +26,9 @@ STAGES = {
     "timetable": "laying out departures",
     "plan": "planning",
     "reasons": "finding reasons",
+    "policy": "writing policy tables",
     "check: departures": "laying out departures again",
+    "check: optima": "finding optima again",
 }
 
 

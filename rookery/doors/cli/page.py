@@ -113,7 +113,7 @@ def _services(plan: Plan, parcels: pl.DataFrame) -> str:
         ]
         for row in by_service(parcels).iter_rows(named=True)
     ]
-    head = ["service", "parcels", f"{plan.summary['currency']} each", "days, usual", "days, 95% within", "on time"]
+    head = ["service", "parcels", f"{plan.summary['currency']} each", "usual days", "95% within", "on time"]
     return f"<h2>Services</h2>{_table(head, rows)}"
 
 

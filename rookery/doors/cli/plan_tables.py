@@ -12,11 +12,12 @@ from rich.panel import Panel
 from rich.table import Table
 
 from rookery.doors.cli.figures import Itinerary, by_mode, by_service, examples, planned_parcels
-from rookery.doors.cli.words import MODE_COLOURS, REASONS, Places, moment, percent, seconds, utc_span
+from rookery.doors.cli.words import MODE_COLOURS, REASONS, Places, moment, percent, seconds, utc, utc_span
 from rookery.flows.planning import Plan
 from rookery.terms.frames import Feed, Orders
 
-BAR = 24  # characters of a full bar
+BAR = 12  # characters of a full bar
+WIDE = 108  # columns of a terminal that has room for UTC beside local times; below, it goes under them
 NAME = 22  # characters of a place's name, beyond which its id is shown
 
 
@@ -81,7 +82,7 @@ def _services(plan: Plan, parcels) -> Table:
     currency = plan.summary["currency"]
     table = table_of("Services")
     table.add_column("service")
-    for name in ("parcels", f"{currency} each", "days, usual", "days, 95% within", "on time"):
+    for name in ("parcels", f"{currency} each", "usual days", "95% within", "on time"):
         table.add_column(name, justify="right")
     table.add_column("")
     for row in by_service(parcels).iter_rows(named=True):
@@ -126,18 +127,23 @@ def print_itinerary(itinerary: Itinerary, feed: Feed, console: Console) -> None:
         table.add_column(name, no_wrap=name == "by")
     for name in ("leaves", "arrives"):
         table.add_column(name, no_wrap=True, justify="right")
-    table.add_column("UTC", style="dim", no_wrap=True, justify="right")
+    if wide := console.width >= WIDE:
+        table.add_column("UTC", style="dim", no_wrap=True, justify="right")
     table.add_column(plan_currency := feed.info.currency, justify="right")
     for leg in legs:
         colour = MODE_COLOURS.get(leg["mode"], "white")
+        leaves, arrives = leg["depart_at"], leg["arrive_at"]
+        times = [places.local(leaves, leg["from_node"]), places.local(arrives, leg["to_node"])]
+        if wide:
+            times.append(utc_span(leaves, arrives))
+        else:
+            times = [f"{time}\n[dim]{utc(at)} UTC[/]" for time, at in zip(times, (leaves, arrives))]
         table.add_row(
             str(leg["seq"]),
             f"[{colour}]{leg['mode']}[/]",
             escape(places.name(leg["from_node"], NAME)),
             escape(places.name(leg["to_node"], NAME)),
-            places.local(leg["depart_at"], leg["from_node"]),
-            places.local(leg["arrive_at"], leg["to_node"]),
-            utc_span(leg["depart_at"], leg["arrive_at"]),
+            *times,
             f"{leg['cost']:,.2f}",
         )
     console.print(table)
