@@ -34,7 +34,7 @@ class Leg(Struct, frozen=True):
 
 
 class Offer(Struct, frozen=True):
-    """One choice: its expected cost, the local day end it is promised for with this probability, and its itinerary."""
+    """One choice: its expected cost, the day end it is promised for, the chance of keeping that, the itinerary."""
 
     cost: float
     promised_at: datetime

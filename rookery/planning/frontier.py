@@ -51,7 +51,8 @@ def frontier(model: Model, parcel: pl.DataFrame, confidence: float) -> list[Offe
                 journey = tables.follow(column, row, confidence)
                 if journey is not None:
                     promised = int(day_end([timezone], np.array([journey.by_at]))[0])
-                    offers.append(Offer(journey.transport + extra, promised, confidence, journey))
+                    chance = tables.chance_by(column, row, promised)
+                    offers.append(Offer(journey.transport + extra, promised, chance, journey))
 
     dear = 1e3 * max(1.0, float(table.net.fixed.max(initial=0.0)) + float(table.net.per_kg.max(initial=0.0)))
     ask([(int(NEVER), 0.0, 0.0), (int(NEVER), 0.0, dear)])

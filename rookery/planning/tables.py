@@ -44,6 +44,14 @@ class Tables:
         """Cost from here on and P(on time) of riding `row` in `column`."""
         return ride_worth(self.net, self.block, self.value, self.chance, column, row, int(NEVER))
 
+    def chance_by(self, column: int, row: int, minute: int) -> float:
+        """Chance that the policy of `column` delivers by `minute` a parcel that can first catch `row`."""
+        due = self.block.due.copy()
+        due[column] = minute
+        rides, chances = np.empty(64, np.int32), np.empty(64, np.float64)
+        block = self.block._replace(due=due)
+        return float(push(self.net, block, self.value, column, row, 0.5, rides, chances, 0)[6])
+
     def follow(self, column: int, row: int, confidence: float) -> Journey | None:
         """Where the policy of `column` leads a parcel that can first catch `row`; None = nowhere."""
         if row == len(self.net.frm) or not np.isfinite(self.value[row, column]):

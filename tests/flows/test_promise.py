@@ -43,6 +43,7 @@ def test_every_later_offer_is_cheaper(network, outcomes):
     assert [[leg.mode for leg in offer.legs] for offer in offers] == [["air"], ["truck"], ["sea"]]
     assert [offer.cost for offer in offers] == [9.0, 4.0, 1.0]
     assert all(a.promised_at < b.promised_at for a, b in pairwise(offers))
+    assert all(0.95 <= offer.probability <= 1 for offer in offers)
     assert all(offer.promised_at.strftime("%H:%M") == "23:59" for offer in offers)
 
 
@@ -52,6 +53,8 @@ def test_more_confidence_means_a_later_date(network):
         rk.promise(network, origin="A", to="B", ready_at=READY, weight_g=500, confidence=p)[-1].promised_at
         for p in (0.5, 0.8, 0.99)
     ]
+    half = rk.promise(network, origin="A", to="B", ready_at=READY, weight_g=500, confidence=0.5)[-1]
+    assert 0.5 <= half.probability < 0.8, "the chance of the date promised, not the confidence asked for"
     assert dates == sorted(dates) and dates[0] < dates[-1]
 
 

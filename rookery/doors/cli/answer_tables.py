@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from rookery.doors.cli.console import counts_by_code, print_notice
-from rookery.doors.cli.plan_tables import table_of
+from rookery.doors.cli.plan_tables import NAME, table_of
 from rookery.doors.cli.words import MODE_COLOURS, Places, percent, utc
 from rookery.flows.promising import Offer
 from rookery.planning.check import CheckReport
@@ -46,7 +46,6 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
     table = table_of()
     table.add_column("promised by (local)", style="bold", justify="right")
     table.add_column(feed.info.currency, justify="right", style="bold")
-    table.add_column("kept with, at least", justify="right")
     table.add_column("expected", justify="right")
     table.add_column("way")
     for offer in offers:
@@ -57,7 +56,6 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
         table.add_row(
             places.local(offer.promised_at, last),
             f"{offer.cost:,.2f}",
-            percent(offer.probability),
             places.local(offer.expected_at, last),
             way,
         )
@@ -66,7 +64,8 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
     console.print(
         f"The first has to be ready at {escape(places.name(first.from_node))} by "
         f"{places.local(first.cutoff_at, first.from_node)} (UTC {utc(first.cutoff_at)}). "
-        + ("Each line is later and cheaper than the one above." if len(offers) > 1 else "No later date is cheaper.")
+        + ("Each line is later and cheaper than the one above. " if len(offers) > 1 else "No later date is cheaper. ")
+        + f"Promises are kept with at least {100 * offers[0].probability:g}%."
     )
 
 
@@ -116,7 +115,7 @@ def _option_row(option: Option, node: str, places: Places) -> list[str]:
     return [
         "[green]●[/]" if option.chosen else " ",
         f"[{colour}]{option.mode}[/]",
-        escape(places.name(option.to_node)),
+        escape(places.name(option.to_node, NAME)),
         places.local(option.depart_at, node),
         "-" if option.cost is None else f"{option.cost:,.2f}",
         "-" if option.chance is None else percent(option.chance),

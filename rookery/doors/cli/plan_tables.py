@@ -16,7 +16,7 @@ from rookery.doors.cli.words import MODE_COLOURS, REASONS, Places, moment, perce
 from rookery.flows.planning import Plan
 from rookery.terms.frames import Feed, Orders
 
-BAR = 12  # characters of a full bar
+BAR = 10  # characters of a full bar
 WIDE = 108  # columns of a terminal that has room for UTC beside local times; below, it goes under them
 NAME = 22  # characters of a place's name, beyond which its id is shown
 
@@ -64,7 +64,8 @@ def _headline(plan: Plan, feed: Feed) -> Panel:
     full = f"[yellow]{overloads:,}[/] departures" if overloads else "none"
     grid.add_row("on time, expected", f"[bold]{percent(summary['on_time_expected'])}[/]", "over capacity", full)
     title = f"{escape(feed.info.name)}, {moment(begin)} UTC and {manifest['horizon_days']} days on"
-    foot = f"{summary['departures']:,} dated departures, {manifest['outcomes']} outcomes each"
+    outcomes = f"{manifest['outcomes']} outcomes each" if manifest["outcomes"] > 1 else "medians only"
+    foot = f"{summary['departures']:,} dated departures, {outcomes}"
     return Panel.fit(grid, title=title, subtitle=f"[dim]{foot}[/]", box=box.ROUNDED, padding=(1, 3))
 
 
