@@ -46,6 +46,7 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
     table = table_of()
     table.add_column("promised by (local)", style="bold", justify="right")
     table.add_column(feed.info.currency, justify="right", style="bold")
+    table.add_column("kept with", justify="right")
     table.add_column("expected", justify="right")
     table.add_column("way")
     for offer in offers:
@@ -56,6 +57,7 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
         table.add_row(
             places.local(offer.promised_at, last),
             f"{offer.cost:,.2f}",
+            percent(offer.probability),
             places.local(offer.expected_at, last),
             way,
         )
@@ -64,8 +66,7 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
     console.print(
         f"The first has to be ready at {escape(places.name(first.from_node))} by "
         f"{places.local(first.cutoff_at, first.from_node)} (UTC {utc(first.cutoff_at)}). "
-        + ("Each line is later and cheaper than the one above. " if len(offers) > 1 else "No later date is cheaper. ")
-        + f"Promises are kept with at least {100 * offers[0].probability:g}%."
+        + ("Each line is later and cheaper than the one above. " if len(offers) > 1 else "No later date is cheaper.")
     )
 
 
