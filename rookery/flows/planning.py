@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
+from math import fsum, inf, nextafter
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def plan(
         loads = loads_frame(model, assignment)
         table = parcels_frame(model, parcels, numbers, legs, reasons)
     pieces, planned = numbers["pieces"], numbers["planned"]
-    cost, bound = float(numbers["cost"].sum()), float(numbers["bound"].sum())
+    cost, bound = fsum(numbers["cost"]), nextafter(fsum(numbers["bound"]), -inf)
     error = np.where(planned, numbers["cost"] - numbers["bound"], 0.0)
     overloads = overloaded(loads)
     if overloads:
