@@ -201,7 +201,13 @@ def plan(
         "outcomes": outcomes,
         "prices": "none",
     }
-    tables = partial(write_policy, model, parcels, threads=threads, progress=progress) if policy else None
+    tables = (
+        partial(
+            write_policy, model, parcels.filter(planned), exact=assignment.exact, threads=threads, progress=progress
+        )
+        if policy
+        else None
+    )
     return Plan(table, legs, loads, summary, manifest, (*orders.notices, *notices), tables)
 
 

@@ -21,7 +21,7 @@ from rookery.planning.timetable import Timetable
 
 EXACT_WORK = 2e10
 """Classes x departures x outcomes, summed over destinations, up to which every weight is planned exactly."""
-EXACT_ROUNDS = ((4, 1e-9), (0, np.inf))
+EXACT_ROUNDS = ((4, 1e-7), (0, np.inf))
 CLOSE_ROUNDS = ((8, 1e-5), (0, np.inf))
 GROUPED_ROUNDS = ((8, 1e-2), (8, np.inf))
 """(columns a class, 0 = one for every weight; error as a share of its cost up to which a parcel is settled)."""
@@ -84,8 +84,8 @@ def assign(
         if len(open_) == 0:
             break
         grid = weigh(class_of[open_], grams[open_], most)
-        work.run(grid, open_, row, grams, column, credit, tolerance, found, book, progress)
-    legs, leg_from = book.flat(found.cost)
+        work.run(grid, open_, row, grams, column, tolerance, found, book, progress)
+    legs, leg_from = book.flat()
     return Assignment(
         cost=found.cost + credit,
         bound=found.bound * (1 - ROUNDING) + (credit - ROUNDING * np.abs(credit)),

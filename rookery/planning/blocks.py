@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from rookery.planning.classes import Grid
 from rookery.planning.engine.arrays import Block, Found, Net, Parcels
-from rookery.planning.engine.scan import buffers, rounding_down, scan_certain, scan_cost
+from rookery.planning.engine.scan import (
+    buffers,
+    rounding_down,
+    scan_certain,
+    scan_cost,
+    scan_exact,
+    with_chance,
+    with_when,
+)
 from rookery.planning.engine.vector import LANES, rows
 from rookery.planning.engine.walk import forward
 from rookery.planning.timetable import Timetable, durations, slices
@@ -56,7 +64,7 @@ class Itineraries:
         self.parts.append(legs)
         self.size += len(legs)
 
-    def flat(self, cost: NDArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def flat(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """All legs, parcel after parcel, and where each parcel's begin (n + 1)."""
         every = np.concatenate(self.parts) if self.parts else np.zeros(0, np.int32)
         leg_from = np.concatenate([[0], np.cumsum(self.length)]).astype(np.int64)
@@ -72,26 +80,26 @@ class Work:
     ):
         self.timetable, self.miles, self.dtype, self.threads = timetable, miles, dtype, threads
         self.net: Net = timetable.net_as(dtype)
+        self.exact = dtype is np.float64
         self.nodes = len(self.net.node_from) - 1
         self.classes = {name: classes[name].to_numpy() for name in classes.columns}
         self.barred = np.where(allowed, 0.0, np.inf).astype(dtype)  # (kinds, limit sets)
-        # prices are what the feed's decimals are: a minute is worth less than any difference that could be meant
-        scale = max(1.0, float(np.max(self.net.fixed, initial=0.0)), float(np.max(self.net.per_kg, initial=0.0)))
-        self.tie = scale * 1e-12 if dtype is np.float64 else 0.0
         self.memory: SimpleQueue = SimpleQueue()
         self.all_loads: list[NDArray] = []
         for _ in range(threads):
             loads = np.zeros((len(self.net.frm), 2))
-            self.memory.put((buffers(self.net, dtype), loads))
+            self.memory.put((self._buffers(), loads))
             self.all_loads.append(loads)
         self.columns = 0
+
+    def _buffers(self) -> dict[str, NDArray]:
+        memory = buffers(self.net, self.dtype)
+        return with_when(self.net, with_chance(self.net, memory, np.float64)) if self.exact else memory
 
     def loads(self) -> NDArray[np.float64]:
         return np.sum(self.all_loads, axis=0)
 
-    def run(
-        self, grid: Grid, which, row, grams, column, credit, tolerance, found: Found, book: Itineraries, progress
-    ) -> None:
+    def run(self, grid: Grid, which, row, grams, column, tolerance, found: Found, book: Itineraries, progress) -> None:
         """Scan every block of `grid` and follow the parcels `which` through it."""
         self.columns += len(grid.place)
         near, far = grid.place[grid.near], grid.place[grid.far]
@@ -100,7 +108,6 @@ class Work:
         blocks = int(grid.place.max()) // LANES + 1
         column_from = np.searchsorted(grid.place, np.arange(blocks + 1) * LANES)
         parcel_from = np.searchsorted(near, np.arange(blocks + 1) * LANES)
-        slack = self.tie * float(self.timetable.latest + self.miles.minutes.max(initial=0) - self.timetable.start)
 
         def one(number: int):
             columns = slice(column_from[number], column_from[number + 1])
@@ -116,7 +123,6 @@ class Work:
                 confidence=column["confidence"][mine],
                 pieces=column["pieces"][mine].astype(np.float64),
                 grams=column["pieces"][mine] * column["weight_g"][mine],
-                slack=slack,
             )
             out = Found(*(np.empty(len(mine), getattr(found, name).dtype) for name in Found._fields))
             memory, loads = self.memory.get()
@@ -136,12 +142,28 @@ class Work:
         self, block: Block, parcels: Parcels, tolerance, memory, loads, out: Found
     ) -> tuple[NDArray, NDArray]:
         net, timetable = self.net, self.timetable
-        scan = scan_certain if timetable.outcomes == 1 else scan_cost
         down = rounding_down(self.dtype, timetable.outcomes)
-        value = memory["value"]
+        tables = (memory["value"], memory["held"], memory["spare"], memory["ride"])
         first = int(parcels.row.min(initial=len(net.frm)))
-        scan(net, block, first, down, int(NEVER), value, memory["held"], memory["spare"])
-        legs, leg_from = forward(net, block, value, parcels, tolerance, loads, out, np.empty(1024, np.int32))
+        if self.exact:
+            finer = (memory["chance"], memory["held_chance"], memory["when"], memory["held_when"])
+            scan_exact(net, block, first, down, int(NEVER), *tables, *finer)
+        elif timetable.outcomes == 1:
+            scan_certain(net, block, first, down, int(NEVER), *tables)
+        else:
+            scan_cost(net, block, first, down, int(NEVER), *tables)
+        # prices and chances of what parcels really do are summed in 8 bytes, whatever the tables have
+        legs, leg_from = forward(
+            timetable.net,
+            block,
+            memory["value"],
+            memory["ride"],
+            parcels,
+            tolerance,
+            loads,
+            out,
+            np.empty(1024, np.int32),
+        )
         return legs, leg_from
 
     def _block(self, grid: Grid, columns: slice) -> Block:
@@ -159,13 +181,12 @@ class Work:
             late=of["late_cost"],
             late_day=of["late_cost_per_day"],
             rate=of["time_cost_per_day"] / 1440,
-            tie=self.tie,
             delivery=self.miles.minutes[of["zone"]],
         )
 
 
 def make_block(
-    dtype, nodes: int, lane, *, kilograms, barred, destination, due, late, late_day, rate, tie: float, delivery
+    dtype, nodes: int, lane, *, kilograms, barred, destination, due, late, late_day, rate, delivery
 ) -> Block:
     """A block with one column in each lane named (sorted by destination); barred: (columns, limit sets)."""
 
@@ -194,7 +215,6 @@ def make_block(
         late=lanes(late, 0.0, np.float64),
         late_day=lanes(late_day, 0.0, np.float64),
         rate=lanes(rate, 0.0, np.float64),
-        tie=tie,
         delivery=minutes,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from rookery.base.progress import Progress, silent
 from rookery.planning.blocks import make_block
 from rookery.planning.classes import limit_classes
-from rookery.planning.engine.scan import buffers, rounding_down, scan_chance
+from rookery.planning.engine.scan import buffers, rounding_down, scan_chance, scan_exact, with_chance, with_when
 from rookery.planning.engine.vector import LANES
 from rookery.planning.ops import Model
 from rookery.planning.results import gather
@@ -26,24 +27,27 @@ from rookery.terms.time import DAY, NEVER
 MOST_COLUMNS = 4
 """Classes kept for each destination: those of most parcels. C columns of N departures take 3.1 C N bytes."""
 
+SCALE = 65535.0
+"""Parts of a chance in 4-byte tables, which keep it in two bytes."""
 
-def choose_columns(parcels: pl.DataFrame, allowed_kind: NDArray) -> pl.DataFrame:
+
+def choose_columns(parcels: pl.DataFrame, kind: NDArray) -> pl.DataFrame:
     """The columns worth keeping for these parcels (schema PARCELS), by destination, goods and due time.
 
-    A column stands for the parcels of one destination, zone, due time, costs and limits; its weight is their median.
+    A column stands for the parcels of one destination, zone, goods class, due time, costs and limits (`kind`, n); its
+    weight is their median, `heaviest_g` the heaviest of them.
     """
-    keys = ["destination", "zone", "due_at", "late_cost", "late_cost_per_day", "time_cost_per_day", "kind"]
+    keys = ["destination", "zone", "goods", "due_at", "late_cost", "late_cost_per_day", "time_cost_per_day", "kind"]
     return (
-        parcels.with_columns(kind=pl.Series(allowed_kind))
-        .filter((pl.col("origin") >= 0) & (pl.col("destination") >= 0))
+        parcels.with_columns(kind=pl.Series(kind))
         .group_by(keys)
         .agg(
             pl.col("pieces").sum().alias("parcels"),
             pl.col("chargeable_g").median(),
-            pl.col("goods").mode().min(),
+            pl.col("weight_g").max().alias("heaviest_g"),
             pl.col("service").mode().min(),
         )
-        .sort(["destination", "parcels", *keys[1:]], descending=[False, True] + [False] * 6)
+        .sort(["destination", "parcels", *keys[1:]], descending=[False, True] + [False] * 7)
         .group_by("destination", maintain_order=True)
         .head(MOST_COLUMNS)
         .with_columns(pl.col("goods").cast(pl.Int64).replace_strict(dict(enumerate(GOODS)), return_dtype=pl.String))
@@ -52,14 +56,17 @@ def choose_columns(parcels: pl.DataFrame, allowed_kind: NDArray) -> pl.DataFrame
 
 
 def write_policy(
-    model: Model, parcels: pl.DataFrame, folder: Path, *, threads: int, progress: Progress = silent
+    model: Model, parcels: pl.DataFrame, folder: Path, *, exact: bool, threads: int, progress: Progress = silent
 ) -> None:
-    """Write the tables for the destinations of `parcels` into the new folder `folder` (see terms.policy)."""
+    """Write the tables for the destinations of `parcels` (those that were planned) into the new folder `folder`.
+
+    exact: computed in 8-byte numbers with ties broken, as an exact plan is; else in 4-byte numbers. For the files see
+    terms.policy.
+    """
     folder.mkdir()
     table, feed, net = model.timetable, model.feed, model.timetable.net
-    known = parcels.filter((pl.col("origin") >= 0) & (pl.col("destination") >= 0))
-    allowed, kind = limit_classes(table.limit_sets, known)
-    columns = choose_columns(known, kind)
+    allowed, kind = limit_classes(table.limit_sets, parcels)
+    columns = choose_columns(parcels, kind)
     count, places = columns.height, len(net.frm)
     order = net.node_rows
     arrays = {
@@ -69,16 +76,18 @@ def write_policy(
     }
     np.save(folder / "cutoff.npy", table.cutoff[order])
     steps = np.zeros(count)
-    one_net = table.net_as(np.float32)
+    dtype = np.float64 if exact else np.float32
+    cast_net = table.net_as(dtype)
+    down = rounding_down(dtype, table.outcomes)
     of = {name: columns[name].to_numpy() for name in columns.columns if columns[name].dtype.is_numeric()}
-    barred = np.where(allowed, 0.0, np.inf).astype(np.float32)
+    barred = np.where(allowed, 0.0, np.inf).astype(dtype)
 
     def block(begin: int) -> None:
         part = slice(begin, min(begin + LANES, count))
         lanes = np.arange(part.stop - part.start)
         zone, rate = of["zone"][part], of["time_cost_per_day"][part] / DAY
         mine = make_block(
-            np.float32,
+            dtype,
             len(net.node_from) - 1,
             lanes,
             kilograms=of["chargeable_g"][part] / 1000.0,
@@ -88,22 +97,29 @@ def write_policy(
             late=of["late_cost"][part],
             late_day=of["late_cost_per_day"][part],
             rate=rate,
-            tie=0.0,
             delivery=model.miles.minutes[zone],
         )
-        memory = buffers(one_net, np.float32, chance=True)
-        scan_chance(
-            one_net, mine, 0, rounding_down(np.float32, table.outcomes), int(NEVER), memory["value"], memory["held"],
-            memory["spare"], memory["chance"], memory["held_chance"], np.float32(65535), np.float32(0.5),
-        )  # fmt: skip
+        memory = memories.get()
+        tables = (memory["value"], memory["held"], memory["spare"], memory["ride"])
+        chances = (memory["chance"], memory["held_chance"])
+        if exact:
+            scan_exact(cast_net, mine, 0, down, int(NEVER), *tables, *chances, memory["when"], memory["held_when"])
+        else:
+            scan_chance(cast_net, mine, 0, down, int(NEVER), *tables, *chances, dtype(SCALE), dtype(0.5))
         for lane in lanes.tolist():
             number = part.start + lane
             steps[number] = _quantise(
-                memory["value"], memory["chance"], lane, order, net.node_from, table.cutoff, rate[lane], net.start,
-                float(model.miles.cost[zone[lane]]),
+                memory["value"], memory["chance"], 1.0 if exact else SCALE, memory["ride"], lane, order, table.cutoff,
+                rate[lane], net.start, float(model.miles.cost[zone[lane]]),
                 arrays["ride"][number], arrays["cost"][number], arrays["chance"][number],
             )  # fmt: skip
 
+        memories.put(memory)
+
+    memories: SimpleQueue = SimpleQueue()
+    for _ in range(threads):
+        memory = with_chance(cast_net, buffers(cast_net, dtype), np.float64 if exact else np.uint16)
+        memories.put(with_when(cast_net, memory) if exact else memory)
     with ThreadPoolExecutor(threads) as pool:
         for done, _ in enumerate(pool.map(block, range(0, count, LANES)), 1):
             progress("policy", done, -(-count // LANES))
@@ -130,6 +146,7 @@ def write_policy(
         "goods",
         pl.col("due_at").alias("due_minute"),
         "chargeable_g",
+        "heaviest_g",
         "late_cost",
         "late_cost_per_day",
         "time_cost_per_day",
@@ -141,7 +158,7 @@ def write_policy(
 
 
 @njit(nogil=True, cache=True)
-def _quantise(value, chance, lane, order, node_from, cutoff, rate, start, delivery_cost, ride, cost, likely):
+def _quantise(value, chance, scale, rides, lane, order, cutoff, rate, start, delivery_cost, ride, cost, likely):
     """Write one column place by place; returns the size of a step of cost."""
     highest = 0.0
     for place in range(len(order)):
@@ -151,17 +168,15 @@ def _quantise(value, chance, lane, order, node_from, cutoff, rate, start, delive
             highest = max(highest, worth)
     step = max(highest, 1e-9) / (NO_WAY - 1)
     ride[:] = 0
-    for node in range(len(node_from) - 1):
-        end = node_from[node + 1]
-        for place in range(node_from[node], end):
-            row = order[place]
-            worth = value[row, lane]
-            if not np.isfinite(worth):
-                cost[place] = NO_WAY
-                likely[place] = 0
-                continue
-            cost[place] = np.uint16(max(0.0, worth - rate * (cutoff[row] - start) + delivery_cost) / step + 0.5)
-            likely[place] = np.uint8(chance[row, lane] / 65535.0 * CHANCE_STEPS + 0.5)
-            if place + 1 == end or value[order[place + 1], lane] != worth:
-                ride[place >> 3] |= np.uint8(1 << (place & 7))
+    for place in range(len(order)):
+        row = order[place]
+        worth = value[row, lane]
+        if not np.isfinite(worth):
+            cost[place] = NO_WAY
+            likely[place] = 0
+            continue
+        cost[place] = np.uint16(max(0.0, worth - rate * (cutoff[row] - start) + delivery_cost) / step + 0.5)
+        likely[place] = np.uint8(chance[row, lane] / scale * CHANCE_STEPS + 0.5)
+        if rides[place] >> lane & 1:
+            ride[place >> 3] |= np.uint8(1 << (place & 7))
     return step

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from rookery.planning.blocks import LastMiles, make_block
 from rookery.planning.classes import limit_classes
 from rookery.planning.engine.arrays import Block, Net
-from rookery.planning.engine.scan import buffers, rounding_down, scan_chance
-from rookery.planning.engine.vector import rows
+from rookery.planning.engine.scan import buffers, rounding_down, scan_exact, with_chance, with_when
 from rookery.planning.engine.walk import push, ride_worth, walk
 from rookery.planning.timetable import Timetable
 from rookery.terms.time import DAY, NEVER
@@ -38,6 +37,7 @@ class Tables:
     net: Net
     block: Block
     value: NDArray[np.float64]  # (N + 1, 16)
+    ride: NDArray[np.uint16]  # (N + 1): bit of column j set where it rides, by place
     chance: NDArray[np.float64]
 
     def worth(self, column: int, row: int) -> tuple[float, float]:
@@ -50,17 +50,17 @@ class Tables:
         due[column] = minute
         rides, chances = np.empty(64, np.int32), np.empty(64, np.float64)
         block = self.block._replace(due=due)
-        return float(push(self.net, block, self.value, column, row, 0.5, rides, chances, 0)[6])
+        return float(push(self.net, block, self.ride, column, row, 0.5, rides, chances, 0)[6])
 
     def follow(self, column: int, row: int, confidence: float) -> Journey | None:
         """Where the policy of `column` leads a parcel that can first catch `row`; None = nowhere."""
         if row == len(self.net.frm) or not np.isfinite(self.value[row, column]):
             return None
         kilograms = float(self.block.kilograms[0, column])
-        legs, size = walk(self.net, self.block, self.value, column, row, np.empty(16, np.int32), 0)
+        legs, size = walk(self.net, self.block, self.ride, column, row, np.empty(16, np.int32), 0)
         rides, chances = np.empty(64, np.int32), np.empty(64, np.float64)
         _, _, _, fixed, per_kg, after, on_time, mean, by = push(
-            self.net, self.block, self.value, column, row, confidence, rides, chances, 0
+            self.net, self.block, self.ride, column, row, confidence, rides, chances, 0
         )
         return Journey(fixed + per_kg * kilograms, after, on_time, mean, int(by), np.asarray(legs[:size], np.int32))
 
@@ -78,7 +78,6 @@ def parcel_tables(
     count = len(due)
     allowed, kind = limit_classes(timetable.limit_sets, parcel)
     zone = int(parcel["zone"][0])
-    scale = max(1.0, float(np.max(timetable.net.fixed, initial=0.0)), float(np.max(timetable.net.per_kg, initial=0.0)))
     block = make_block(
         np.float64,
         len(timetable.net.node_from) - 1,
@@ -90,7 +89,6 @@ def parcel_tables(
         late=np.asarray(late, np.float64),
         late_day=np.asarray(late_day, np.float64),
         rate=np.asarray(time_per_day, np.float64) / DAY,
-        tie=scale * 1e-12,
         delivery=np.repeat(miles.minutes[[zone]], count, axis=0),
     )
     return scan_tables(timetable, block)
@@ -99,11 +97,8 @@ def parcel_tables(
 def scan_tables(timetable: Timetable, block: Block) -> Tables:
     """Fill the tables of a block whose numbers are 8 bytes."""
     net = timetable.net
-    memory = buffers(net, np.float64)
-    chance, held_chance = rows(len(net.frm) + 1, np.float64), rows(len(net.node_from) - 1, np.float64)
-    chance[len(net.frm)] = 0.0
-    scan_chance(
-        net, block, 0, rounding_down(np.float64, timetable.outcomes), int(NEVER),
-        memory["value"], memory["held"], memory["spare"], chance, held_chance, 1.0, 0.0,
-    )  # fmt: skip
-    return Tables(net, block, memory["value"], chance)
+    memory = with_when(net, with_chance(net, buffers(net, np.float64), np.float64))
+    down = rounding_down(np.float64, timetable.outcomes)
+    names = ("value", "held", "spare", "ride", "chance", "held_chance", "when", "held_when")
+    scan_exact(net, block, 0, down, int(NEVER), *(memory[name] for name in names))
+    return Tables(net, block, memory["value"], memory["ride"], memory["chance"])

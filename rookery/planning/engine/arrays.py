@@ -43,7 +43,6 @@ class Block(NamedTuple):
     late: NDArray  # float64 (16): cost of being late at all
     late_day: NDArray  # float64 (16): cost of each started day late
     rate: NDArray  # float64 (16): cost of a minute in the network
-    tie: float  # cost of a minute that only breaks ties; 0 in 4-byte tables
     delivery: NDArray  # int32 (16, K): minutes of the last mile after the destination node, equally likely
 
 
@@ -58,7 +57,6 @@ class Parcels(NamedTuple):
     confidence: NDArray  # float64 (n)
     pieces: NDArray  # float64 (n)
     grams: NDArray  # float64 (n): actual, all pieces
-    slack: float  # what breaking ties may have added to a value
 
 
 class Found(NamedTuple):

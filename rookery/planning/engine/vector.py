@@ -20,6 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 LANES = 16
 _I64 = ir.IntType(64)
 _BYTE = ir.IntType(8)
+_BITS = ir.IntType(LANES)
 
 
 class Vector(types.Type):
@@ -150,14 +151,36 @@ def less_select(typingctx, a, b, if_less, otherwise):
 
 
 @intrinsic
-def any_less(typingctx, a, b):
-    """Whether a < b in at least one lane."""
+def any_at_most(typingctx, a, b):
+    """Whether, in at least one lane, a is finite and a <= b."""
 
     def codegen(context, builder, signature, args):
-        lanes = builder.bitcast(builder.fcmp_ordered("<", args[0], args[1]), ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
+        infinite = ir.Constant(args[0].type, [float("inf")] * LANES)
+        finite = builder.fcmp_ordered("<", args[0], infinite)
+        lanes = builder.and_(builder.fcmp_ordered("<=", *args), finite)
+        return builder.icmp_unsigned("!=", builder.bitcast(lanes, _BITS), ir.Constant(_BITS, 0))
 
     return types.boolean(a, b), codegen
+
+
+@intrinsic
+def bits_less(typingctx, a, b):
+    """Sixteen bits, lane 0 the lowest: set in the lanes where a < b."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(builder.fcmp_ordered("<", *args), _BITS)
+
+    return types.uint16(a, b), codegen
+
+
+@intrinsic
+def bits_at_most(typingctx, a, b):
+    """Sixteen bits, lane 0 the lowest: set in the lanes where a <= b."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(builder.fcmp_ordered("<=", *args), _BITS)
+
+    return types.uint16(a, b), codegen
 
 
 @intrinsic

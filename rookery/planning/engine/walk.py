@@ -1,7 +1,6 @@
 """Forward through finished tables: what a parcel will do, what it costs and when it arrives.
 
-A parcel holding column j at row e rides the last row of the node that still has the value of e: values never fall along
-a node's rows, and waiting copies them bit for bit, so that row is where waiting any longer would cost more.
+A parcel holding column j at row e rides the first row of the node, from e on, whose bit the scan has set.
 """
 
 # numba types these functions, not the annotations
@@ -15,25 +14,30 @@ from numba import njit
 from rookery.planning.engine.arrays import Block, Found, Net, Parcels
 from rookery.planning.engine.scan import delivery_cost
 
+STRIDE = 32
+"""Departures looked at together for the next ride: their bits are one cache line."""
+
 
 @njit(nogil=True, cache=True)
-def ride_from(net: Net, value, column: int, row: int):
-    """The row that a parcel holding `row` rides. The value there must be finite."""
-    worth = value[row, column]
+def ride_from(net: Net, ride, column: int, row: int):
+    """The row that a parcel holding `row` rides: the first of the node, from `row` on, whose bit is set; N = none."""
+    if row == len(net.frm):
+        return row
     end = net.node_from[net.frm[row] + 1]
-    low = net.place[row]  # value[low] == worth
-    step = 1
-    while low + step < end and value[net.node_rows[low + step], column] == worth:
-        low += step
-        step *= 2
-    high = min(low + step, end)  # value[high] > worth, or high is the end
-    while high - low > 1:
-        middle = (low + high) // 2
-        if value[net.node_rows[middle], column] == worth:
-            low = middle
-        else:
-            high = middle
-    return net.node_rows[low]
+    bit = np.uint16(1 << column)
+    place = net.place[row]
+    while place + STRIDE <= end:  # many at a time: waits are long, and this is one comparison for the processor
+        any_bit = np.uint16(0)
+        for ahead in range(STRIDE):
+            any_bit |= ride[place + ahead]
+        if any_bit & bit:
+            break
+        place += STRIDE
+    while place < end:
+        if ride[place] & bit:
+            return net.node_rows[place]
+        place += 1
+    return len(net.frm)
 
 
 @njit(nogil=True, cache=True)
@@ -47,20 +51,22 @@ def _grown(array, size: int):
 
 
 @njit(nogil=True, cache=True)
-def walk(net: Net, block: Block, value, column: int, row: int, legs, size: int):
+def walk(net: Net, block: Block, ride, column: int, row: int, legs, size: int):
     """Append the itinerary along median times to `legs` from place `size`; returns (legs, new size).
 
-    `legs` grows as needed. The value at `row` must be finite.
+    `legs` grows as needed. Where the median (not one of the outcomes) leads nowhere, the itinerary ends there.
     """
     while True:
-        ride = ride_from(net, value, column, row)
+        taken = ride_from(net, ride, column, row)
+        if taken == len(net.frm):
+            return legs, size
         legs = _grown(legs, size)
-        legs[size] = ride
+        legs[size] = taken
         size += 1
-        node = net.to[ride]
+        node = net.to[taken]
         if block.first[node] <= column < block.last[node]:
             return legs, size
-        row = net.median_catch[ride]
+        row = net.median_catch[taken]
 
 
 @njit(nogil=True, cache=True)
@@ -83,7 +89,7 @@ def _insert(rows, chances, size: int, row: int, chance: float):
 
 
 @njit(nogil=True, cache=True)
-def push(net: Net, block: Block, value, column: int, row: int, confidence: float, rides, chances, size: int):
+def push(net: Net, block: Block, ride, column: int, row: int, confidence: float, rides, chances, size: int):
     """Follow every outcome of the policy from `row` and sum up what happens.
 
     Appends the rides that may be taken and their chances to `rides` and `chances` from place `size`. Returns (rides,
@@ -94,7 +100,7 @@ def push(net: Net, block: Block, value, column: int, row: int, confidence: float
     likely = np.empty(64, np.float64)
     times = np.empty(64, np.int64)
     weight = np.empty(64, np.float64)
-    ahead[0] = ride_from(net, value, column, row)
+    ahead[0] = ride_from(net, ride, column, row)
     likely[0] = 1.0
     waiting = 1
     done = 0
@@ -104,27 +110,27 @@ def push(net: Net, block: Block, value, column: int, row: int, confidence: float
     last_miles = block.delivery.shape[1]
     while waiting > 0:
         waiting -= 1
-        ride, chance = ahead[waiting], likely[waiting]
+        taken, chance = ahead[waiting], likely[waiting]
         rides = _grown(rides, size)
         chances = _grown(chances, size)
-        rides[size] = ride
+        rides[size] = taken
         chances[size] = chance
         size += 1
-        fixed += chance * net.fixed[ride]
-        per_kg += chance * net.per_kg[ride]
-        node = net.to[ride]
+        fixed += chance * net.fixed[taken]
+        per_kg += chance * net.per_kg[taken]
+        node = net.to[taken]
         if block.first[node] <= column < block.last[node]:
             each = chance / (outcomes * last_miles)
             for k in range(outcomes):
                 for m in range(last_miles):
                     times = _grown(times, done)
                     weight = _grown(weight, done)
-                    times[done] = net.ready[ride, k] + block.delivery[column, m]
+                    times[done] = net.ready[taken, k] + block.delivery[column, m]
                     weight[done] = each
                     done += 1
         else:
-            for place in range(net.catch_from[ride], net.catch_from[ride + 1]):
-                onward = ride_from(net, value, column, net.catch_row[place])
+            for place in range(net.catch_from[taken], net.catch_from[taken + 1]):
+                onward = ride_from(net, ride, column, net.catch_row[place])
                 ahead, likely, waiting = _insert(ahead, likely, waiting, onward, chance * net.catch_share[place])
 
     cost = 0.0
@@ -150,7 +156,7 @@ def push(net: Net, block: Block, value, column: int, row: int, confidence: float
 
 
 @njit(nogil=True, cache=True)
-def forward(net: Net, block: Block, value, parcels: Parcels, tolerance: float, loads, out: Found, legs):
+def forward(net: Net, block: Block, value, ride, parcels: Parcels, tolerance: float, loads, out: Found, legs):
     """Follow the parcels of one block, sorted by (near, row); parcels alike in these share one itinerary.
 
     Fills `out` and adds to `loads` (N, 2: pieces, grams) what is expected of the parcels settled here. A parcel is left
@@ -181,9 +187,9 @@ def forward(net: Net, block: Block, value, parcels: Parcels, tolerance: float, l
             group += 1
             reachable = row != none and np.isfinite(value[row, column])
             if reachable:
-                legs, leg_count = walk(net, block, value, column, row, legs, leg_count)
+                legs, leg_count = walk(net, block, ride, column, row, legs, leg_count)
                 rides, chances, size, fixed, per_kg, after, on_time, mean, by = push(
-                    net, block, value, column, row, parcels.confidence[i], rides, chances, 0
+                    net, block, ride, column, row, parcels.confidence[i], rides, chances, 0
                 )
             leg_from[group + 1] = leg_count
         out.group[i] = group
@@ -193,7 +199,7 @@ def forward(net: Net, block: Block, value, parcels: Parcels, tolerance: float, l
             out.settled[i] = True
             continue
         share = parcels.share_far[i]
-        low = (1 - share) * value[row, column] - parcels.slack
+        low = (1 - share) * value[row, column]
         if share > 0:
             low += share * value[row, parcels.far[i]]
         cost = fixed + per_kg * parcels.kilograms[i] + after
@@ -228,7 +234,7 @@ def ride_worth(net: Net, block: Block, value, chance, column: int, row: int, nev
         for k in range(outcomes):
             if net.ready[row, k] == never:
                 return np.inf, 0.0
-            one, on_time = delivery_cost(block, column, net.ready[row, k], net.start)
+            one, on_time, _ = delivery_cost(block, column, net.ready[row, k], net.start)
             cost += one / outcomes
             likely += on_time / outcomes
         return cost, likely
