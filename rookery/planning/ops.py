@@ -127,8 +127,17 @@ def unassigned_reasons(
     model: Model, later: Model, parcels: pl.DataFrame, *, threads: int, progress: Progress = silent
 ) -> pl.Series:
     """Reasons of unassigned parcels (schema PARCELS); `later`: the same feed over twice the horizon."""
+    # whether a parcel can be brought depends on neither its wishes nor its price: alike ones share a column
+    bare = {"due_at": int(NEVER), "zone": -1, "pieces": 1} | dict.fromkeys(
+        ("late_cost", "late_cost_per_day", "time_cost_per_day", "pickup_cost"), 0.0
+    )
+    asked = parcels.with_columns(
+        *(pl.lit(value).cast(parcels.schema[name]).alias(name) for name, value in bare.items()),
+        chargeable_g=pl.lit(1000.0),
+        confidence=pl.lit(0.5),
+    )
     reached = np.zeros(len(parcels), np.bool_)
-    assignment, which = plan_parcels(later, parcels, threads=threads, progress=progress)
+    assignment, which = plan_parcels(later, asked, threads=threads, progress=progress)
     reached[which] = np.isfinite(assignment.cost)
     roads = Roads(model.feed.nodes, model.feed.lanes, model.feed.departures)
     return why_unassigned(roads, parcels, reached)
