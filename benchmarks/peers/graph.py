@@ -1,9 +1,9 @@
 """The time-expanded graph of a dated network, turned around: paths from a destination's sink lead back in time.
 
-Vertices are the departures 0 .. N-1 ("a parcel at its node, in time for it") and a sink for each asked destination, N,
-N+1, ... Edges, reversed: to the departure before on the same node (waiting, cost 0); from what a departure catches to
-that departure (its price); from a sink to every departure into that destination (price and cost of time until delivery).
-One graph serves all destinations: a sink that is not asked from is never reached.
+Vertices are the departures 0 .. N-1 ("a parcel at its node, in time for it") and a sink for each asked
+destination, N, N+1, ... Edges, reversed: to the departure before on the same node (waiting, cost 0); from what a
+departure catches to that departure (its price); from a sink to every departure into that destination (price and cost
+of time until delivery). One graph serves all destinations: a sink that is not asked from is never reached.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""rustworkx.digraph_dijkstra_shortest_path_lengths; weights are Python floats, read by `float`, its cheapest callable."""
+"""rustworkx.digraph_dijkstra_shortest_path_lengths on weights that are Python floats, read by `float`."""
 
 from __future__ import annotations
 

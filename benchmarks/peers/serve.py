@@ -1,7 +1,8 @@
 """The process of a peer: builds its graph, then solves whenever a line comes in and answers with the seconds.
 
-Called as `python -m benchmarks.peers.NAME GRAPH.npz COSTS.npy`. The first answer is {"ready": true, ...}; each line "go"
-is answered by {"seconds": per destination}. At the end of input the costs found, (destinations, departures), are written.
+Called as `python -m benchmarks.peers.NAME GRAPH.npz COSTS.npy`. The first answer is {"ready": true, ...}; each line
+"go" is answered by {"seconds": per destination}. When the input ends, the costs found are written: (destinations,
+departures).
 """
 
 from __future__ import annotations

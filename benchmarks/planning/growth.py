@@ -11,7 +11,7 @@ import polars as pl
 from benchmarks import peak_day
 from benchmarks.form import Result, Say, Table
 from benchmarks.planning.files import write_feed
-from benchmarks.planning.once import once
+from benchmarks.planning.fresh import once
 from benchmarks.planning.sizes import Size
 
 
@@ -51,13 +51,12 @@ def _table(size: Size, outcomes: int, say: Say) -> Table:
                 found = known[case]
                 summary = found["summary"]
                 rows.append(
-                    (what, summary["departures"], case.destinations, case.parcels, found["seconds"])
-                    + (summary["seconds"]["plan"], found["peak_gib"])
-                    + ("grouped" if summary["grouped_weights"] else "every one",)
+                    (what, summary["departures"], case.destinations, case.parcels, summary["columns"])
+                    + (found["seconds"], summary["seconds"]["plan"], found["peak_gib"])
                 )
     return Table(
         f"growth, K = {outcomes}, {size.threads} threads",
-        ("varied", "departures", "destinations", "parcels", "s", "of it tables", "peak GiB", "weights planned"),
+        ("varied", "departures", "destinations", "parcels", "columns", "s", "of it plan", "peak GiB"),
         rows,
         "from Parquet to Parquet, each in a fresh process with its kernels loaded",
     )

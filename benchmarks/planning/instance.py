@@ -17,7 +17,7 @@ from benchmarks.planning.sizes import Size
 from rookery.network import expand
 from rookery.planning.blocks import make_block
 from rookery.planning.engine.arrays import Block, Net
-from rookery.planning.engine.scan import buffers, rounding_down, scan_certain, scan_chance, scan_cost
+from rookery.planning.engine.scan import buffers, rounding_down, scan_certain, scan_chance, scan_cost, with_chance
 from rookery.planning.engine.vector import LANES
 from rookery.planning.ops import Model, compile_model
 from rookery.planning.timetable import Timetable
@@ -77,9 +77,7 @@ class Instance:
         late = np.array([c.late_cost for c in classes])
         rate = np.array([c.time_cost_per_day for c in classes]) / DAY
         accepts = timetable.limit_sets["accepts"].to_numpy()
-        barred = np.array(
-            [np.where((accepts >> GOODS.index(c.goods)) & 1, 0.0, np.inf) for c in classes], np.float32
-        )
+        barred = np.array([np.where((accepts >> GOODS.index(c.goods)) & 1, 0.0, np.inf) for c in classes], np.float32)
         return [
             make_block(
                 np.float32,
@@ -92,7 +90,6 @@ class Instance:
                 late=late[kind[part]],
                 late_day=np.zeros(len(part)),
                 rate=rate[kind[part]],
-                tie=0.0,
                 delivery=np.zeros((len(part), timetable.outcomes), np.int32),
             )
             for part in np.split(np.arange(len(kind)), np.arange(LANES, len(kind), LANES))
@@ -101,22 +98,23 @@ class Instance:
 
 def certain(net: Net, block: Block, outcomes: int, memory: dict[str, np.ndarray]) -> None:
     """The deterministic tables of one block."""
-    down = rounding_down(np.float32, outcomes)
-    scan_certain(net, block, 0, down, int(NEVER), memory["value"], memory["held"], memory["spare"])
+    scan_certain(net, block, 0, rounding_down(np.float32, outcomes), int(NEVER), *_tables(memory))
 
 
 def cost(net: Net, block: Block, outcomes: int, memory: dict[str, np.ndarray]) -> None:
     """The tables of expected cost of one block."""
-    down = rounding_down(np.float32, outcomes)
-    scan_cost(net, block, 0, down, int(NEVER), memory["value"], memory["held"], memory["spare"])
+    scan_cost(net, block, 0, rounding_down(np.float32, outcomes), int(NEVER), *_tables(memory))
 
 
 def chance(net: Net, block: Block, outcomes: int, memory: dict[str, np.ndarray]) -> None:
     """The tables of expected cost and of the chance of being on time, of one block."""
-    scan_chance(
-        net, block, 0, rounding_down(np.float32, outcomes), int(NEVER), memory["value"], memory["held"],
-        memory["spare"], memory["chance"], memory["held_chance"], np.float32(65535), np.float32(0.5),
-    )  # fmt: skip
+    tables = _tables(memory, "chance", "held_chance")
+    down = rounding_down(np.float32, outcomes)
+    scan_chance(net, block, 0, down, int(NEVER), *tables, scale=np.float32(65535), half=np.float32(0.5))
+
+
+def _tables(memory: dict[str, np.ndarray], *more: str) -> list[np.ndarray]:
+    return [memory[name] for name in ("value", "held", "spare", "ride", *more)]
 
 
 class Pass:
@@ -125,7 +123,9 @@ class Pass:
     def __init__(self, timetable: Timetable, blocks: Sequence[Block], scan: Scan, threads: int):
         self.net = timetable.net_as(np.float32)
         self.outcomes, self.blocks, self.scan, self.threads = timetable.outcomes, blocks, scan, threads
-        self.memory = [buffers(self.net, np.float32, scan is chance) for _ in range(threads)]
+        self.memory = [buffers(self.net, np.float32) for _ in range(threads)]
+        if scan is chance:
+            self.memory = [with_chance(self.net, memory, np.uint16) for memory in self.memory]
         for memory in self.memory:  # compiled, and its pages there, before anything is timed
             scan(self.net, blocks[-1], self.outcomes, memory)
 
@@ -153,7 +153,7 @@ class Pass:
 
 
 def dated_departures(instance: Instance) -> pl.DataFrame:
-    """The dated departures, in the timetable's order: from, to, minutes from the start, arrival with handling, price."""
+    """Dated departures in the timetable's order: from, to, minutes from the start, arrival with handling, price."""
     return instance.expansion.runs.select(
         frm="from_node",
         to="to_node",

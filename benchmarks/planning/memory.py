@@ -1,4 +1,4 @@
-"""Bytes that the scan moves in a second, against a plain copy of memory."""
+"""Bytes that the deterministic scan moves in a second, against a plain copy of memory."""
 
 from __future__ import annotations
 
@@ -8,33 +8,24 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from benchmarks.form import Result, Say, Show, Table
-from benchmarks.planning.instance import PLAIN, REAL, Instance, Pass, certain, chance
+from benchmarks.planning.instance import PLAIN, Instance, Pass, certain
 from benchmarks.planning.sizes import Size
 
 ROW = 64  # sixteen 4-byte costs
-CHANCES = 32  # sixteen 2-byte chances
-FACTS = 20  # bytes read of each departure: from, to, limit set, two prices
-CATCH = 4  # bytes of a caught row's number
-SHARE = 4  # and of its chance
+FACTS = 30  # bytes of each departure: from, to, limit set, two prices, the row it catches, its place, ride or wait
 CACHED = 256 * 1024
 
 
 def run(size: Size, say: Say) -> Result:
     """Count what one pass must read and write at least, and divide by its time; copies are timed in turn with it.
 
-    Counted: for every departure and block its facts, the caught rows and the row written. Not counted: the rows held for
-    each node, which stay in the innermost cache.
+    Counted: for every departure and block its facts, the caught row and the row written. Not counted: the rows held
+    for each node, which stay in the innermost cache.
     """
     instance = Instance(size)
-    plain = Pass(instance.certain, instance.blocks(instance.certain, PLAIN), certain, size.threads)
-    wide = Pass(instance.uncertain, instance.blocks(instance.uncertain, REAL), chance, size.threads)
-    count, caught = len(wide.net.frm), len(wide.net.catch_row)
-    moved = {
-        "deterministic scan": (FACTS + CATCH + 2 * ROW) * count * len(plain.blocks),
-        "stochastic scan with chances": (
-            (FACTS + ROW + CHANCES) * count + (CATCH + SHARE + ROW + CHANCES) * caught
-        ) * len(wide.blocks),
-    }  # fmt: skip
+    scan = Pass(instance.certain, instance.blocks(instance.certain, PLAIN), certain, size.threads)
+    count = len(scan.net.frm)
+    moved = (FACTS + 2 * ROW) * count * len(scan.blocks)
     each = size.copy_mb * 2**20 // size.threads
     copies = {
         f"copy of {size.copy_mb} MiB": Copy(each, 1, size.threads),
@@ -43,19 +34,16 @@ def run(size: Size, say: Say) -> Result:
     best: dict[str, float] = {}
     for number in range(size.rounds):
         say(f"round {number + 1} of {size.rounds}")
-        for name, one in (("deterministic scan", plain), ("stochastic scan with chances", wide)):
-            if number < 3 or one is plain:
-                best[name] = max(best.get(name, 0.0), moved[name] / one.seconds() / 1e9)
+        best["scan"] = max(best.get("scan", 0.0), *(moved / scan.seconds() / 1e9 for _ in range(3)))
         for name, copy in copies.items():
             best[name] = max(best.get(name, 0.0), copy.gigabytes_a_second())
-    memory, cache = (best[name] for name in copies)
-    scan = best["deterministic scan"]
+    rate, memory, cache = best.values()
     return Result(
         shows=[
-            Show("deterministic scan, bytes moved", scan, "GB/s"),
+            Show("deterministic scan, bytes moved", rate, "GB/s"),
             Show("plain copy of memory, bytes moved", memory, "GB/s"),
-            Show("deterministic scan against a plain copy of memory", scan / memory, "times"),
-            Show("deterministic scan against a copy within the cache", scan / cache, "times"),
+            Show("deterministic scan against a plain copy of memory", rate / memory, "times"),
+            Show("deterministic scan against a copy within the cache", rate / cache, "times"),
         ],
         tables=[
             Table(

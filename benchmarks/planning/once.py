@@ -1,31 +1,19 @@
 """One plan from Parquet to Parquet in a process of its own, timed.
 
-Called as `python -m benchmarks.planning.once FEED ORDERS OUT DAYS OUTCOMES THREADS`; prints one line of JSON. A tiny plan
-goes before it, so that the kernels have been loaded (or compiled, when this machine never did).
+Called as `python -m benchmarks.planning.once FEED ORDERS OUT DAYS OUTCOMES THREADS`; prints one line of JSON. Tiny
+plans go before it, so that the kernels have been loaded (or compiled, when this machine never did).
 """
 
 from __future__ import annotations
 
 import json
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks import peak_day
-from benchmarks.peers.process import ROOT
-
-
-def once(feed: Path, orders: Path, out: Path, *, days: int, outcomes: int, threads: int) -> dict[str, Any]:
-    """Plan in a fresh process and give what it measured. Raises RuntimeError when the process fails."""
-    command = [sys.executable, "-m", "benchmarks.planning.once", str(feed), str(orders), str(out)]
-    command += [str(days), str(outcomes), str(threads)]
-    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if ended.returncode:
-        raise RuntimeError(f"planning {orders} ended with {ended.returncode}; its own message stands above")
-    return json.loads(ended.stdout.splitlines()[-1])
 
 
 def _main(feed_path: str, orders_path: str, out: str, days: int, outcomes: int, threads: int) -> dict[str, Any]:
@@ -45,24 +33,34 @@ def _main(feed_path: str, orders_path: str, out: str, days: int, outcomes: int, 
         plan(read_feed(feed_path), few, **settings)
     batch.EXACT_WORK = exact_work
 
-    laps = [time.perf_counter()]
+    begin = time.perf_counter()
     feed = read_feed(feed_path)
-    laps.append(time.perf_counter())
+    feed_at = time.perf_counter()
     orders = read_orders(orders_path)
-    laps.append(time.perf_counter())
+    orders_at = time.perf_counter()
     done = plan(feed, orders, **settings)
-    laps.append(time.perf_counter())
+    plan_at = time.perf_counter()
     done.write(out)
-    laps.append(time.perf_counter())
-    stages = dict(zip(("read feed", "read orders", "", "write"), (b - a for a, b in zip(laps, laps[1:]))))
-    del stages[""]
+    end = time.perf_counter()
+    reading = {"read feed": feed_at - begin, "read orders": orders_at - feed_at}
     return {
-        "seconds": laps[-1] - laps[0],
-        "stages": stages | done.summary["seconds"],
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "seconds": end - begin,
+        "stages": reading | done.summary["seconds"] | {"write": end - plan_at},
+        "peak_gib": _peak_gib(),
         "summary": done.summary,
     }
 
 
+def _peak_gib() -> float:
+    """Most memory this process ever held; on Linux without what its parent held before it was started."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 2**20
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / 2**30 if sys.platform == "darwin" else most / 2**20
+
+
 if __name__ == "__main__":
-    print(json.dumps(_main(*sys.argv[1:4], *(int(word) for word in sys.argv[4:]))))
+    _, feed_, orders_, out_, *numbers = sys.argv
+    print(json.dumps(_main(feed_, orders_, out_, *map(int, numbers))))

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import peak_day
 from benchmarks.form import Result, Say, Show, Table
 from benchmarks.planning.files import write_feed
-from benchmarks.planning.once import once
+from benchmarks.planning.fresh import once
 from benchmarks.planning.sizes import Size
 
 TARGETS = {1: ">= 100000", 8: ">= 10000"}

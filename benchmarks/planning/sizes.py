@@ -19,7 +19,7 @@ class Size:
     sampled: dict[str, int] = field(default_factory=lambda: {"scipy": 4, "rustworkx": 2, "networkx": 1})
     copy_mb: int = 1024
     lookups: int = 200_000
-    growth_parcels: int = 200_000
+    growth_parcels: int = 400_000  # enough for weights to be grouped at every size
     growth_outcomes: tuple[int, ...] = (1,)
 
 

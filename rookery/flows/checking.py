@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 import polars as pl
+from msgspec import Meta, Struct
 
 from rookery.base.progress import Progress, silent
 from rookery.flows.planning import Plan, as_orders
@@ -14,35 +17,101 @@ from rookery.terms.errors import InvalidInput, NotFound
 from rookery.terms.frames import PLAN_LEGS, PLAN_LOADS, PLAN_PARCELS, Feed, Orders
 
 TABLES = {"parcels": PLAN_PARCELS, "legs": PLAN_LEGS, "loads": PLAN_LOADS}
+YEARS = (1900, 2400)
+"""The years in which a plan's instants lie."""
+
+_Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class _Manifest(Struct):
+    """What must be known of how a plan was made; a plan may tell more."""
+
+    start: _Instant
+    horizon_end: _Instant
+    horizon_days: Annotated[int, Meta(ge=1)]
+    outcomes: Annotated[int, Meta(ge=1, le=64)]
+    feed: dict[str, Any] = {}
+    orders: dict[str, Any] = {}
+
+
+class _Summary(Struct):
+    """The kinds of a summary's figures. That one is missing is for the check to say."""
+
+    parcels: int = 0
+    planned: int = 0
+    unassigned: dict[str, int] = {}
+    cost: float = 0.0
+    lower_bound: float = 0.0
+    gap: float = 0.0
+    congestion_gap: float | None = None
+    capacity_violations: int = 0
+    on_time_expected: float = 0.0
+    seconds: dict[str, float] = {}
+    parcels_per_second: float = 0.0
+    grouped_weights: bool = False
+    grouping_error_max_per_parcel: float = 0.0
 
 
 def read_plan(folder: str | Path) -> Plan:
-    """A plan as it was written. Raises NotFound when the folder holds none, InvalidInput when it is damaged."""
+    """A plan as it was written. Raises NotFound when the folder holds none, InvalidInput with every fault in it."""
     folder = Path(folder)
     if not (folder / "manifest.json").is_file():
         raise NotFound(
             "plan.none_here", f"{folder} holds no plan (no manifest.json).", "name the folder given to --out"
         )
-    try:
-        frames = {name: pl.read_parquet(folder / f"{name}.parquet") for name in TABLES}
-        summary = msgspec.json.decode((folder / "summary.json").read_bytes(), type=dict)
-        manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=dict)
-    except (OSError, pl.exceptions.PolarsError, msgspec.DecodeError) as fault:
-        raise InvalidInput("plan.damaged", f"The plan in {folder} cannot be read: {fault}.", "plan again") from fault
-    for name, schema in TABLES.items():
-        missing = [column for column in schema if column not in frames[name].columns]
-        if missing:
-            raise InvalidInput("plan.damaged", f"{name}.parquet lacks {', '.join(missing)}.", "plan again")
-        try:
-            frames[name] = frames[name].select(pl.col(column).cast(kind) for column, kind in schema.items())
-        except pl.exceptions.PolarsError as fault:
-            raise InvalidInput(
-                "plan.damaged", f"{name}.parquet has columns of a wrong type: {fault}.", "plan again"
-            ) from fault
-    absent = [key for key in ("start", "horizon_end", "outcomes") if key not in manifest]
-    if absent:
-        raise InvalidInput("plan.damaged", f"manifest.json lacks {', '.join(absent)}.", "plan again")
+    faults: list[str] = []
+    manifest = _read_record(folder / "manifest.json", _Manifest, faults)
+    summary = _read_record(folder / "summary.json", _Summary, faults)
+    frames = {name: _read_frame(folder / f"{name}.parquet", schema, faults) for name, schema in TABLES.items()}
+    if not faults:
+        told = msgspec.convert(manifest, _Manifest)
+        if told.horizon_end - told.start != timedelta(told.horizon_days):
+            faults.append(f"manifest.json: horizon_end is not start + {told.horizon_days} days (horizon_days)")
+    if faults:
+        raise InvalidInput("plan.damaged", f"The plan in {folder} is damaged: {'; '.join(faults)}.", "plan again")
     return Plan(frames["parcels"], frames["legs"], frames["loads"], summary, manifest)
+
+
+def _read_record(path: Path, kind: type[Struct], faults: list[str]) -> dict[str, Any]:
+    """A JSON object whose fields are those of `kind`, whatever else it holds."""
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as fault:
+        faults.append(f"{path.name}: {_first_line(fault)}")
+        return {}
+    for field in msgspec.structs.fields(kind):
+        if field.name not in record:
+            if field.required:
+                faults.append(f"{path.name} lacks {field.name}")
+            continue
+        try:
+            msgspec.convert(record[field.name], field.type)
+        except msgspec.ValidationError as fault:
+            faults.append(f"{path.name}: {field.name}: {fault}")
+    return record
+
+
+def _read_frame(path: Path, schema: dict[str, Any], faults: list[str]) -> pl.DataFrame:
+    """A Parquet file of a plan in its schema, no instant out of the ordinary."""
+    try:
+        frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
+        missing = [column for column in schema if column not in frame.columns]
+        if missing:
+            faults.append(f"{path.name} lacks {', '.join(missing)}")
+            return pl.DataFrame(schema=schema)
+        frame = frame.select(pl.col(column).cast(kind) for column, kind in schema.items())
+    # a damaged file can make the decoder panic, which is no Exception
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
+        faults.append(f"{path.name}: {_first_line(fault)}")
+        return pl.DataFrame(schema=schema)
+    for column in [name for name, kind in schema.items() if isinstance(kind, pl.Datetime)]:
+        if not frame[column].dt.year().is_between(*YEARS).all():  # nulls are left to the check
+            faults.append(f"{path.name}: {column} is not always within the years {YEARS[0]} to {YEARS[1]}")
+    return frame
+
+
+def _first_line(fault: BaseException) -> str:
+    return str(fault).strip().split("\n")[0][:200] or type(fault).__name__
 
 
 def check(
@@ -53,7 +122,13 @@ def check(
     sample: int | None = None,
     progress: Progress = silent,
 ) -> CheckReport:
-    """Re-derive a plan by code that shares nothing with the planner, and report every violation."""
+    """Re-derive a plan by code that shares nothing with the planner, and report every violation.
+
+    sample: so many parcels' optima are found again (0: none; default: as many as take seconds).
+    Raises InvalidInput when the plan on disk is damaged or the sample less than 0, NotFound when there is none.
+    """
+    if sample is not None and sample < 0:
+        raise InvalidInput("check.sample", f"A sample of {sample} parcels cannot be drawn.", "give 0 or more")
     if not isinstance(plan, Plan):
         plan = read_plan(plan)
     return check_plan(

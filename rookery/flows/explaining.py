@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import polars as pl
 
-from rookery.flows.planning import as_orders, cores, horizon_of, model_of
+from rookery.flows.planning import as_orders, cores, horizon_of, model_of, refuse_senseless
 from rookery.network import place
 from rookery.planning.explain import Explanation, own_tables, start_row, steps_of
 from rookery.planning.ops import day_end, plan_parcels, unassigned_reasons
 from rookery.planning.remedies import remedies
 from rookery.terms.errors import NotFound
 from rookery.terms.frames import Feed, Orders
+from rookery.terms.ids import OrderId
 from rookery.terms.time import DAY, NEVER, from_minute, to_minute
 
 
@@ -28,10 +30,12 @@ def explain(
 ) -> Explanation:
     """Explain one order of a file, planned by itself over the days the whole file would be planned over.
 
-    Raises NotFound when the file has no such order (or left it out for its faults, which the error then shows).
+    Raises NotFound when the file has no such order (or left it out for its faults, which the error then shows),
+    InvalidInput for settings that make no sense.
     """
+    refuse_senseless(outcomes, start)
     orders = as_orders(orders)
-    parcels, notices = place(feed, orders.frame)
+    parcels, notices = place(feed, orders.frame, orders.file)
     parcel = parcels.filter(pl.col("order_id") == order_id)
     if parcel.height == 0:
         faults = [n for n in (*orders.notices, *notices) if n.severity == "error"]
@@ -64,10 +68,10 @@ def explain(
     def over_days(minute: int, count: int):
         return model_of(feed, minute, count, outcomes)
 
-    codes = unassigned_reasons(model, over_days(begin, 2 * days), parcel, threads=cores())[0].to_list()
+    codes = unassigned_reasons(feed, partial(over_days, begin, 2 * days), parcel, threads=cores())[0].to_list()
     order = orders.frame.filter(pl.col("order_id") == order_id).row(0, named=True)
     return Explanation(
-        order_id=order_id,
+        order_id=OrderId(order_id),
         status="unassigned",
         currency=feed.info.currency,
         due_at=due,

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from rookery.base.files import write_aside
+from rookery.base.files import Output, json_says, write_aside
 from rookery.base.progress import Progress, silent
 from rookery.network import expand, place
 from rookery.orders import check_orders
@@ -30,7 +30,15 @@ from rookery.terms.frames import ORDERS, Feed, Orders
 from rookery.terms.notice import Notice
 from rookery.terms.time import DAY, from_minute, to_minute
 
+PLAN_FOLDER = Output(
+    name="plan",
+    marker="manifest.json",
+    says_so=json_says("program", "rookery"),
+    holds=frozenset({"parcels.parquet", "legs.parquet", "loads.parquet", "summary.json", "manifest.json", "policy"}),
+)
 LEAST_HORIZON_DAYS = 21
+MOST_HORIZON_DAYS = 3650
+MOST_OUTCOMES = 64
 DAYS_AFTER_DUE = 14
 
 
@@ -56,7 +64,7 @@ class Plan:
         The policy tables are made now, straight to disk, when the plan was asked for them.
         """
         out = Path(out)
-        with write_aside(out, "manifest.json") as folder:
+        with write_aside(out, PLAN_FOLDER) as folder:
             self.parcels.write_parquet(folder / "parcels.parquet")
             self.legs.write_parquet(folder / "legs.parquet")
             self.loads.write_parquet(folder / "loads.parquet")
@@ -95,15 +103,30 @@ def as_orders(orders: Orders | pl.DataFrame) -> Orders:
 
 
 def horizon_of(feed: Feed, horizon_days: int | None) -> int:
-    """Days of departures to plan over: as told, else max(21, longest due_days + 14)."""
+    """Days of departures to plan over: as told (1 to 3650), else max(21, longest due_days + 14), 3650 at most.
+
+    Raises InvalidInput for any other number.
+    """
     if horizon_days is not None:
-        if horizon_days < 1:
+        if not 1 <= horizon_days <= MOST_HORIZON_DAYS:
             raise InvalidInput(
-                "plan.horizon", f"A horizon of {horizon_days} days holds nothing.", "give 1 or more days"
+                "plan.horizon",
+                f"A horizon of {horizon_days} days is not between 1 and {MOST_HORIZON_DAYS}.",
+                f"give 1 to {MOST_HORIZON_DAYS} days",
             )
         return horizon_days
     longest: Any = feed.services["due_days"].max() if feed.services.height else None
-    return max(LEAST_HORIZON_DAYS, int(longest or 0) + DAYS_AFTER_DUE)
+    return min(max(LEAST_HORIZON_DAYS, int(longest or 0) + DAYS_AFTER_DUE), MOST_HORIZON_DAYS)
+
+
+def refuse_senseless(outcomes: int, start: datetime | None = None) -> None:
+    """Raises InvalidInput for a number of outcomes, or a start, that no plan can be made with."""
+    if not 1 <= outcomes <= MOST_OUTCOMES:
+        raise InvalidInput(
+            "plan.outcomes", f"{outcomes} outcomes are not between 1 and {MOST_OUTCOMES}.", "use the default, 8"
+        )
+    if start is not None and start.tzinfo is None:
+        raise InvalidInput("plan.start", f"The start {start} has no time zone.", "write it with an offset, e.g. ...Z")
 
 
 def model_of(feed: Feed, start: int, horizon_days: int, outcomes: int) -> Model:
@@ -128,17 +151,14 @@ def plan(
     days later (default: max(21, longest due_days + 14)); outcomes: K equally likely transit times a departure
     (1 = medians); policy: write the policy tables with the plan; threads: default all cores. Bad orders are left out
     with notices; no itinerary is a result, not an error.
-    Raises InvalidInput when there is nothing to plan.
+    Raises InvalidInput when there is nothing to plan, or a setting makes no sense.
     """
-    if not 1 <= outcomes <= 64:
-        raise InvalidInput("plan.outcomes", f"{outcomes} outcomes are not between 1 and 64.", "use the default, 8")
-    if start is not None and start.tzinfo is None:
-        raise InvalidInput("plan.start", f"The start {start} has no time zone.", "write it with an offset, e.g. ...Z")
+    refuse_senseless(outcomes, start)
     threads = threads or cores()
     stages = Stages()
     with stages("place"):
         orders = as_orders(orders)
-        parcels, notices = place(feed, orders.frame)
+        parcels, notices = place(feed, orders.frame, orders.file)
     if parcels.height == 0:
         raise InvalidInput(
             "plan.no_orders",
@@ -179,13 +199,13 @@ def plan(
         "cost": cost,
         "lower_bound": bound,
         "gap": (cost - bound) / cost if cost > 0 else 0.0,
-        "congestion_gap": 0.0,
+        "congestion_gap": None,  # nothing to tell while capacity is not enforced
         "capacity_violations": overloads,
         "on_time_expected": float((numbers["on_time"] * pieces).sum() / pieces.sum()),
         "grouped_weights": not assignment.exact,
         "grouping_error": float(error.sum() / cost) if not assignment.exact and cost > 0 else 0.0,
         "grouping_error_max_per_parcel": 0.0 if assignment.exact else float((error / pieces).max(initial=0.0)),
-        "orders_left_out": len({n.line for n in (*orders.notices, *notices) if n.severity == "error"}),
+        "orders_left_out": orders.left_out + orders.frame.height - parcels.height,
         "departures": len(model.timetable.cutoff),
         "columns": assignment.columns,
         "seconds": stages.seconds,
@@ -216,8 +236,8 @@ def _reasons(feed, model, parcels, unassigned, days: int, threads: int, progress
     where = np.flatnonzero(unassigned)
     if len(where) == 0:
         return pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, parcels.height)
-    later = model_of(feed, model.timetable.start, 2 * days, model.timetable.outcomes)
-    found = unassigned_reasons(model, later, parcels[where], threads=threads, progress=progress)
+    later = partial(model_of, feed, model.timetable.start, 2 * days, model.timetable.outcomes)
+    found = unassigned_reasons(feed, later, parcels[where], threads=threads, progress=progress)
     place = np.zeros(parcels.height, np.int64)
     place[where] = np.arange(1, len(where) + 1)
     return pl.concat([pl.Series([[]], dtype=pl.List(pl.String)), found]).gather(place)

@@ -7,7 +7,7 @@ from datetime import datetime
 import polars as pl
 from msgspec import Struct
 
-from rookery.flows.planning import horizon_of, model_of
+from rookery.flows.planning import horizon_of, model_of, refuse_senseless
 from rookery.network import place
 from rookery.orders import check_orders
 from rookery.planning.frontier import frontier
@@ -15,18 +15,19 @@ from rookery.planning.ops import Model
 from rookery.planning.tables import Journey
 from rookery.terms.errors import InvalidInput, NotFound
 from rookery.terms.frames import Feed
+from rookery.terms.ids import DepartureId, LaneId, NodeId
 from rookery.terms.time import from_minute
 
 
 class Leg(Struct, frozen=True):
     """One ride of an itinerary along median times; instants in UTC, cost a piece in the feed's currency."""
 
-    departure_id: str
-    lane_id: str
+    departure_id: DepartureId
+    lane_id: LaneId
     carrier_id: str | None
     mode: str
-    from_node: str
-    to_node: str
+    from_node: NodeId
+    to_node: NodeId
     cutoff_at: datetime
     depart_at: datetime
     arrive_at: datetime
@@ -63,8 +64,11 @@ def promise(
     origin: a node; to: a node, or CC:POSTAL. Empty when nothing keeps every outcome deliverable within the horizon.
     Raises InvalidInput for wishes that make no sense, NotFound for an unknown node or zone.
     """
-    if not 0 < confidence < 1:
-        raise InvalidInput("promise.confidence", f"A confidence of {confidence} is not between 0 and 1.", "try 0.95")
+    refuse_senseless(outcomes)
+    if not 0 < confidence <= 1:
+        raise InvalidInput(
+            "promise.confidence", f"A confidence of {confidence} is not above 0 and up to 1.", "try 0.95"
+        )
     country, colon, postal = to.partition(":")
     known = to in feed.nodes["node_id"]
     by_zone = bool(colon) and not known

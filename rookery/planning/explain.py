@@ -12,6 +12,7 @@ from rookery.planning.engine.catch import first_row
 from rookery.planning.ops import Model
 from rookery.planning.tables import Journey, Tables, parcel_tables
 from rookery.terms.goods import GOODS, MODES
+from rookery.terms.ids import DepartureId, LaneId, NodeId, OrderId
 from rookery.terms.time import DAY, from_minute
 
 LOOK_BACK = DAY
@@ -21,10 +22,10 @@ LOOK_BACK = DAY
 class Option(Struct, frozen=True):
     """A departure that could be ridden from here: what it would cost from here on, a piece, and its chance."""
 
-    departure_id: str
-    lane_id: str
+    departure_id: DepartureId
+    lane_id: LaneId
     mode: str
-    to_node: str
+    to_node: NodeId
     cutoff_at: datetime
     depart_at: datetime
     cost: float | None  # expected, from here to the end, lateness and time included; null = cannot be taken
@@ -36,7 +37,7 @@ class Option(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """A node of the itinerary along median times, and the options there: the best departure of every lane."""
 
-    node: str
+    node: NodeId
     ready_at: datetime
     options: list[Option]
 
@@ -52,7 +53,7 @@ class Reason(Struct, frozen=True):
 class Explanation(Struct, frozen=True):
     """All there is to say about one parcel. Steps for a planned one, reasons for an unassigned one."""
 
-    order_id: str
+    order_id: OrderId
     status: str
     currency: str
     due_at: datetime | None

@@ -2,7 +2,8 @@
 
 Every offer is a policy. The fastest and the cheapest are its ends; between them, each day end in turn is made the due
 time, with a few prices of lateness: the cheapest policy that still keeps a day with the confidence asked for is among
-these up to the convex hull (with one outcome a departure, exactly).
+these up to the convex hull (with one outcome a departure, exactly). Every day end counts, however far the ends lie
+apart; where there are many, each is asked with fewer prices.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from rookery.planning.ops import Model, day_end
 from rookery.planning.tables import Journey, parcel_tables
 from rookery.terms.time import DAY, NEVER
 
-MOST_DAYS = 28
-LATENESS = (0.3, 1.0, 3.0, 10.0, 1000.0)
-"""Prices of being late, as multiples of the whole spread between the fastest and the cheapest offer."""
+LATENESS = (1000.0, 1.0, 10.0, 0.3, 3.0)
+"""Prices of being late, as multiples of the whole spread between the fastest and the cheapest offer; those that tell
+most come first."""
+MOST_WISHES = 320
+"""Beyond so many policies, a day end is asked with fewer prices of being late, and with one at least."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,10 @@ def frontier(model: Model, parcel: pl.DataFrame, confidence: float) -> list[Offe
         return []
     first, last = min(o.promised_at for o in offers), max(o.promised_at for o in offers)
     spread = max(o.cost for o in offers) - min(o.cost for o in offers)
-    ends = sorted({int(day_end([timezone], np.array([at]))[0]) for at in range(first - DAY, last, DAY)})[:MOST_DAYS]
-    scales = LATENESS if table.outcomes > 1 else LATENESS[-1:]
+    # twice a day, so that a day that a clock change shortens is met too
+    between = np.arange(first - DAY, last, DAY // 2)
+    ends = np.unique(day_end([timezone] * len(between), between)).tolist()
+    scales = LATENESS[: max(1, MOST_WISHES // len(ends)) if table.outcomes > 1 else 1]
     ask([(end, scale * max(spread, 0.01), 0.0) for end in ends for scale in scales])
     return _best(offers)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rookery.base.progress import Progress, silent
 from rookery.planning.batch import Assignment, assign
 from rookery.planning.blocks import LastMiles, last_miles
+from rookery.planning.classes import LIMITS
 from rookery.planning.reasons import Roads, why_unassigned
 from rookery.planning.timetable import Timetable, compile_timetable, distributions
 from rookery.terms.frames import Expansion, Feed
@@ -124,20 +125,29 @@ def instants(minutes: NDArray, known: NDArray[np.bool_] | None = None) -> pl.Ser
 
 
 def unassigned_reasons(
-    model: Model, later: Model, parcels: pl.DataFrame, *, threads: int, progress: Progress = silent
+    feed: Feed,
+    later: Callable[[], Model],
+    parcels: pl.DataFrame,
+    *,
+    threads: int,
+    progress: Progress = silent,
 ) -> pl.Series:
-    """Reasons of unassigned parcels (schema PARCELS); `later`: the same feed over twice the horizon."""
-    # whether a parcel can be brought depends on neither its wishes nor its price: alike ones share a column
-    bare = {"due_at": int(NEVER), "zone": -1, "pieces": 1} | dict.fromkeys(
-        ("late_cost", "late_cost_per_day", "time_cost_per_day", "pickup_cost"), 0.0
-    )
-    asked = parcels.with_columns(
-        *(pl.lit(value).cast(parcels.schema[name]).alias(name) for name, value in bare.items()),
-        chargeable_g=pl.lit(1000.0),
-        confidence=pl.lit(0.5),
-    )
+    """Reasons of unassigned parcels (schema PARCELS); `later` compiles the feed over twice the horizon, when needed."""
+    roads = Roads(feed.nodes, feed.lanes, feed.departures)
+    known = (parcels["origin"].to_numpy() >= 0) & (parcels["destination"].to_numpy() >= 0)
+    where = np.flatnonzero(known)
+    joined = where[roads.joined(parcels[where], LIMITS)]
     reached = np.zeros(len(parcels), np.bool_)
-    assignment, which = plan_parcels(later, asked, threads=threads, progress=progress)
-    reached[which] = np.isfinite(assignment.cost)
-    roads = Roads(model.feed.nodes, model.feed.lanes, model.feed.departures)
+    if len(joined):
+        # whether a parcel can be brought depends on neither its wishes nor its price: alike ones share a column
+        bare = {"due_at": int(NEVER), "zone": -1, "pieces": 1} | dict.fromkeys(
+            ("late_cost", "late_cost_per_day", "time_cost_per_day", "pickup_cost"), 0.0
+        )
+        asked = parcels[joined].with_columns(
+            *(pl.lit(value).cast(parcels.schema[name]).alias(name) for name, value in bare.items()),
+            chargeable_g=pl.lit(1000.0),
+            confidence=pl.lit(0.5),
+        )
+        assignment, which = plan_parcels(later(), asked, threads=threads, progress=progress)
+        reached[joined[which]] = np.isfinite(assignment.cost)
     return why_unassigned(roads, parcels, reached)

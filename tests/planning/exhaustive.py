@@ -366,14 +366,21 @@ class Plan:
         return self.parcels, self.legs, self.loads, self.manifest, self.summary
 
 
+def _overloaded(load: dict) -> bool:
+    pieces, grams = load["capacity_parcels"], load["capacity_g"]
+    too_many = pieces is not None and load["parcels"] > pieces + 1e-6
+    return too_many or (grams is not None and load["grams"] > grams + 1e-3)
+
+
 def plan(feed: Feed, orders: pl.DataFrame, start: datetime, horizon_days: int, outcomes: int) -> Plan:
-    """The whole plan of a tiny network."""
+    """The whole plan of a tiny network; orders for a service it lacks are left out."""
     begin = minute(start)
     network = Network(feed, begin, begin + horizon_days * 1440, outcomes)
     by_id = {id(run): run for run in network.runs}
     parcels, legs = [], []
     pieces, grams = {}, {}
-    for order in (Order(network, row) for row in orders.to_dicts()):
+    wanted = [row for row in orders.to_dicts() if row["service_id"] in {None, *network.services}]
+    for order in (Order(network, row) for row in wanted):
         row, best = order.row, order.best()
         common = {
             "order_id": row["order_id"], "service_id": row["service_id"], "due_at": instant(order.due),
@@ -419,9 +426,20 @@ def plan(feed: Feed, orders: pl.DataFrame, start: datetime, horizon_days: int, o
             }
         )  # fmt: skip
     frame = pl.DataFrame(parcels, schema=PLAN_PARCELS)
-    count = dict(zip(orders["order_id"], orders["pieces"], strict=True))
+    count = {row["order_id"]: row["pieces"] for row in wanted}
     planned = [count[p["order_id"]] for p in parcels if p["status"] == "planned"]
+    unassigned: dict[str, int] = {}
+    for parcel in parcels:
+        for reason in parcel["reasons"]:
+            unassigned[reason] = unassigned.get(reason, 0) + count[parcel["order_id"]]
     end = instant(network.end).isoformat()
     manifest = {"start": start.isoformat(), "horizon_end": end, "horizon_days": horizon_days, "outcomes": outcomes}
-    summary = {"parcels": sum(count.values()), "planned": sum(planned), "cost": frame["cost"].sum()}
+    summary = {
+        "parcels": sum(count.values()), "planned": sum(planned), "unassigned": unassigned,
+        "cost": frame["cost"].sum(), "lower_bound": frame["cost"].sum(), "gap": 0.0, "congestion_gap": None,
+        "capacity_violations": sum(_overloaded(load) for load in loads),
+        "on_time_expected": sum(count[p["order_id"]] * p.get("on_time_probability", 0.0) for p in parcels)
+        / max(1, sum(count.values())),
+        "seconds": {}, "parcels_per_second": 0.0,
+    }  # fmt: skip
     return Plan(frame, pl.DataFrame(legs, PLAN_LEGS), pl.DataFrame(loads, PLAN_LOADS), manifest, summary)

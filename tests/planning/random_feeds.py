@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
@@ -80,7 +80,7 @@ def build(random: Random, outcomes: tuple[int, ...]) -> Case:
             if random.random() < 0.3
         ],
         "zones": _zones(random, names),
-        "services": _services(random),
+        "services": _service_rows(random),
         "closures": [
             _closure(random, start, names, departures)
             for _ in range(random.choice([0, 0, 1, 2, 3]) if departures else 0)
@@ -90,6 +90,38 @@ def build(random: Random, outcomes: tuple[int, ...]) -> Case:
     feed = Feed(FeedInfo("random", "1", "EUR"), **frames)
     orders = frame([_order(random, i, names, start) for i in range(random.randint(3, 6))], ORDERS)
     return Case(feed, orders, start, random.randint(3, 5), k)
+
+
+def timeless(case: Case) -> Case:
+    """The case where time costs nothing: many policies cost the same until one is late."""
+    return _services(case, time_cost_per_day=pl.lit(0.0))
+
+
+def dear(case: Case) -> Case:
+    """The case where being late costs a million and a ride on one of the departures twenty."""
+    dearest = pl.when(pl.int_range(pl.len()) == 0).then(2e7).otherwise("cost_per_parcel")
+    departures = case.feed.departures.with_columns(cost_per_parcel=dearest)
+    case = replace(case, feed=replace(case.feed, departures=departures))
+    return _services(case, late_cost=pl.lit(1e6), unassigned_cost=pl.lit(5e7))
+
+
+def even(case: Case) -> Case:
+    """The case where all rides cost the same and time nothing: costs tie on purpose."""
+    departures = case.feed.departures.with_columns(cost_per_parcel=pl.lit(2.5), cost_per_kg=pl.lit(0.1))
+    return timeless(replace(case, feed=replace(case.feed, departures=departures)))
+
+
+def weighty(case: Case) -> Case:
+    """The case where every order comes in eight further weights, so that classes hold more than fit their columns."""
+    more = [
+        case.orders.with_columns(pl.col("weight_g") + 37.5 * i, order_id=pl.format("{}+{}", "order_id", pl.lit(i)))
+        for i in range(1, 9)
+    ]
+    return replace(case, orders=pl.concat([case.orders, *more]))
+
+
+def _services(case: Case, **changed: pl.Expr) -> Case:
+    return replace(case, feed=replace(case.feed, services=case.feed.services.with_columns(**changed)))
 
 
 def frame(rows: list[dict], schema: dict) -> pl.DataFrame:
@@ -155,7 +187,7 @@ def _zones(random: Random, names: list[str]) -> list[dict]:
     return [zone("z0", "DE", ""), zone("z1", "DE", "1"), zone("z2", "DE", "10"), zone("z3", "US", "9")]
 
 
-def _services(random: Random) -> list[dict]:
+def _service_rows(random: Random) -> list[dict]:
     def service(service_id: str, **given) -> dict:
         row = {
             "service_id": service_id, "name": service_id, "confidence": random.choice([0.5, 0.75, 0.9, 0.95]),

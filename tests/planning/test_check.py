@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 import random_feeds
 from hypothesis import HealthCheck, given, settings
 
-from rookery.planning.check import CODES, check_plan
+from rookery.planning.check import CODES, check_plan, grouping, totals
 from rookery.planning.check.days import Calendars, Hours, day_end, utc_minute
 from rookery.planning.check.runs import Distributions
 from rookery.terms.frames import FEED, ORDERS, Feed, FeedInfo
@@ -197,6 +198,15 @@ FAULTS: list[tuple[str, Callable[[exhaustive.Plan], None]]] = [
     ("wrong_total", lambda plan: plan.summary.update(cost=plan.summary["cost"] + 1)),
     ("wrong_total", lambda plan: plan.summary.update(parcels=5)),  # orders instead of pieces
     ("wrong_total", lambda plan: plan.summary.update(lower_bound=plan.summary["cost"] + 1)),
+    ("wrong_total", lambda plan: plan.summary.update(lower_bound=plan.summary["cost"] / 2)),  # not its gap
+    ("wrong_total", lambda plan: plan.summary.update(lower_bound=float("nan"))),
+    ("wrong_total", lambda plan: plan.summary.update(gap=0.01)),
+    ("wrong_total", lambda plan: plan.summary.update(on_time_expected=1.0)),
+    ("wrong_total", lambda plan: plan.summary.update(capacity_violations=1)),
+    ("wrong_total", lambda plan: plan.summary.update(unassigned={"no_lane": 2})),
+    ("wrong_total", lambda plan: plan.summary.update(unassigned=2)),
+    ("wrong_total", lambda plan: plan.summary.update(planned="4")),
+    *(("wrong_total", lambda plan, name=name: plan.summary.pop(name)) for name in totals.FIGURES),
 ]  # fmt: skip
 
 
@@ -251,12 +261,27 @@ def test_a_fault_in_an_expectation_is_named(code: str, plant: Callable[[exhausti
     assert code in _codes(plan)
 
 
+@pytest.mark.parametrize(
+    ("load", "overloads"),
+    [({"parcels": 5.0000005}, 0), ({"parcels": 5.000002}, 1), ({"grams": 9000.0005}, 0), ({"grams": 9000.002}, 1)],
+)
+def test_an_overload_is_more_than_rounding(load: dict[str, float], overloads: int) -> None:
+    """A departure is over its capacity by a millionth of a parcel or a thousandth of a gram, and no earlier."""
+    feed, plan = _feed(), _plan(1)
+    feed = replace(feed, departures=feed.departures.with_columns(capacity_g=pl.lit(9000.0)))
+    for unit, amount in load.items():
+        _set("loads", unit, amount, departure_id="ab1")(plan)
+    assert check_plan(feed, _orders(), *plan.parts()).overloads == overloads
+
+
 def test_overloads_are_counted_apart() -> None:
-    """A departure above its capacity is counted and is no violation, whatever summary.json says about it."""
+    """A departure above its capacity is counted and is no violation, as long as summary.json says so."""
     feed, orders = _feed(), _orders().with_columns(pieces=pl.lit(3, pl.Int64))
     plan = exhaustive.plan(feed, orders, START, 5, 1)
     report = check_plan(feed, orders, *plan.parts())
     assert (report.overloads, report.violations) == (1, [])
+    plan.summary["capacity_violations"] = 0
+    assert [v.code for v in check_plan(feed, orders, *plan.parts()).violations] == ["wrong_total"]
 
 
 def test_a_sample_is_drawn_and_said() -> None:
@@ -268,15 +293,110 @@ def test_a_sample_is_drawn_and_said() -> None:
     assert report.violations == []
 
 
-def test_an_admitted_grouping_error_is_allowed_for() -> None:
-    """A plan that says its grouping may cost 0.2 a piece may be that much dearer, and no more."""
+@pytest.mark.parametrize("sample", [0, 1, 2, 3, 4, 5])
+def test_a_sample_has_its_size(sample: int) -> None:
+    """As many optima are found again as were asked for and exist, none for 0, refused parcels among them."""
     plan = _plan(4)
-    plan.summary["grouping_error_max_per_parcel"] = 0.2
+    report = check_plan(_feed(), _orders(), *plan.parts(), sample=sample)
+    assert report.checked["costs_rederived"] == min(sample, 4)
+    assert report.violations == []
+    _leave_out("noon")(plan)
+    assert sample in (0, 1) or "deliverable_unassigned" in _codes(plan, sample=sample)
+
+
+def _grouped(monkeypatch: pytest.MonkeyPatch, error: float) -> exhaustive.Plan:
+    """A plan that says its weights are grouped, each piece at most so much dearer, one parcel 0.15 dearer."""
+    plan = _plan(4)
     _set("parcels", "cost", lambda column: column + 0.15, order_id="noon")(plan)
-    plan.summary["cost"] += 0.15
-    assert _codes(plan) == set()
+    bound = plan.summary["cost"]
+    cost = bound + 0.15
+    plan.summary.update(cost=cost, lower_bound=bound - 1, gap=(cost - bound + 1) / cost)
+    plan.summary.update(grouped_weights=True, grouping_error_max_per_parcel=error)
+    monkeypatch.setattr(grouping, "EXACT_WORK", 3 * len(_runs()) * 4)
+    return plan
+
+
+def _runs() -> list[exhaustive.Run]:
+    start = exhaustive.minute(START)
+    return exhaustive.Network(_feed(), start, start + 5 * 1440, 4).runs
+
+
+def test_an_admitted_grouping_error_is_allowed_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that says its grouping may cost 0.2 a piece may be that much dearer, and no more."""
+    assert _codes(_grouped(monkeypatch, 0.2)) == set()
+    assert _codes(_grouped(monkeypatch, 0.14)) == {"not_cheapest"}
+
+
+def test_a_grouping_error_must_be_earned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that does not say it grouped weights, or had too little to do for that, is allowed no error."""
+    plan = _grouped(monkeypatch, 0.2)
+    plan.summary["grouped_weights"] = False
+    assert _codes(plan) == {"not_cheapest"}
+    plan = _grouped(monkeypatch, 0.2)
+    monkeypatch.setattr(grouping, "EXACT_WORK", 6 * len(_runs()) * 4)  # five orders cannot be six classes
+    assert _codes(plan) == {"not_cheapest"}
+
+
+def test_a_grouping_error_is_no_more_than_the_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a plan allows itself, and what of it is found used, must fit between its lower bound and its cost."""
+    assert _codes(_grouped(monkeypatch, 1.2)) == {"wrong_total"}
+    assert "wrong_total" in _codes(_grouped(monkeypatch, -0.2))
+    plan = _grouped(monkeypatch, 0.2)
+    cost = plan.summary["cost"]
+    plan.summary.update(lower_bound=cost - 0.1, gap=0.1 / cost)
+    assert _codes(plan, sample=5) == {"wrong_total"}
+
+
+def test_a_bound_above_the_sum_of_optima_is_named() -> None:
+    """With every optimum found again, a lower bound between their sum and the plan's cost is no bound."""
+    plan = _plan(4)
     _set("parcels", "cost", lambda column: column + 0.15, order_id="noon")(plan)
-    assert "not_cheapest" in _codes(plan)
+    cost = plan.summary["cost"] + 0.15
+    plan.summary.update(cost=cost, lower_bound=cost - 0.1, gap=0.1 / cost)
+    told = [v.expected for v in check_plan(_feed(), _orders(), *plan.parts()).violations if v.code == "wrong_total"]
+    assert any("the sum of the optima" in text for text in told)
+
+
+def test_orders_for_unknown_services_are_not_expected() -> None:
+    """An order for a service the feed lacks is counted as left out; a plan that has it all the same is wrong."""
+    more = _orders().head(1).with_columns(order_id=pl.lit("odd"), service_id=pl.lit("none such"))
+    orders = pl.concat([_orders(), more])
+    plan = exhaustive.plan(_feed(), orders, START, 5, 1)
+    report = check_plan(_feed(), orders, *plan.parts())
+    assert (report.violations, report.checked["orders_left_out"]) == ([], 1)
+    _rows("parcels", lambda f: pl.concat([f, f.head(1).with_columns(order_id=pl.lit("odd"))]))(plan)
+    assert {v.code for v in check_plan(_feed(), orders, *plan.parts()).violations} == {"unknown_order"}
+
+
+def _ties() -> tuple[Feed, pl.DataFrame]:
+    """Time costs nothing and nothing is ever late: every day's departures are as good, the first the earliest."""
+    feed = _feed()
+    services = feed.services.with_columns(
+        due_days=pl.lit(None, pl.Int64), time_cost_per_day=pl.lit(0.0), modes=pl.lit(["truck"])
+    )
+    return replace(feed, services=services), _orders().filter(pl.col("order_id") == "early")
+
+
+@pytest.mark.parametrize("outcomes", [1, 4])
+def test_ties_go_to_the_earlier_delivery(outcomes: int) -> None:
+    """Of equal costs the plan may not take the later delivery, unless its weights were grouped."""
+    feed, orders = _ties()
+    plan = exhaustive.plan(feed, orders, START, 5, outcomes)
+    assert check_plan(feed, orders, *plan.parts()).violations == []
+    late = exhaustive.plan(feed, orders, START + timedelta(days=1), 4, outcomes)  # cannot take the first day
+    late.manifest, late.summary = plan.manifest, late.summary
+    report = check_plan(feed, orders, *late.parts())
+    assert [v.code for v in report.violations] == ["wrong_expected"]
+
+
+def test_ties_of_groups_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where weights may be grouped, the later of two deliveries of equal cost is no violation."""
+    feed, orders = _ties()
+    late = exhaustive.plan(feed, orders, START + timedelta(days=1), 4, 4)
+    late.manifest = exhaustive.plan(feed, orders, START, 5, 4).manifest
+    late.summary.update(grouped_weights=True, grouping_error_max_per_parcel=0.0)
+    monkeypatch.setattr(grouping, "EXACT_WORK", 0)
+    assert check_plan(feed, orders, *late.parts()).violations == []
 
 
 def test_codes_and_page_agree() -> None:

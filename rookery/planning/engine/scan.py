@@ -72,7 +72,8 @@ def rounding_down(dtype, outcomes: int):
     return dtype(1) - dtype(2 * outcomes + 8) * np.finfo(dtype).eps
 
 
-@njit(nogil=True, cache=True)
+# inlined: handing the tuples of arrays to a function counts references to each, which two threads would fight over
+@njit(nogil=True, cache=True, inline="always")
 def delivery_cost(block: Block, column: int, at: int, start: int):
     """Cost of lateness and time of a parcel of `column` ready at its destination at minute `at`, P(on time), minute."""
     cost = 0.0
@@ -91,7 +92,7 @@ def delivery_cost(block: Block, column: int, at: int, start: int):
     return cost / outcomes, on_time / outcomes, when / outcomes
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _deliver(net: Net, block: Block, row: int, spare, never: int, scale, half):
     """Overwrite value, chance and minute (rows 0, 1, 2 of `spare`) of the columns that `row` brings home."""
     node = net.to[row]

@@ -18,7 +18,7 @@ STRIDE = 32
 """Departures looked at together for the next ride: their bits are one cache line."""
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def ride_from(net: Net, ride, column: int, row: int):
     """The row that a parcel holding `row` rides: the first of the node, from `row` on, whose bit is set; N = none."""
     if row == len(net.frm):
@@ -40,7 +40,7 @@ def ride_from(net: Net, ride, column: int, row: int):
     return len(net.frm)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _grown(array, size: int):
     """`array` with room for at least one more than `size`."""
     if size < len(array):
@@ -50,7 +50,7 @@ def _grown(array, size: int):
     return more
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def walk(net: Net, block: Block, ride, column: int, row: int, legs, size: int):
     """Append the itinerary along median times to `legs` from place `size`; returns (legs, new size).
 
@@ -69,7 +69,7 @@ def walk(net: Net, block: Block, ride, column: int, row: int, legs, size: int):
         row = net.median_catch[taken]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def _insert(rows, chances, size: int, row: int, chance: float):
     """Add chance to a row of the descending list rows[:size], keeping it sorted; returns (rows, chances, size)."""
     place = size
@@ -88,7 +88,7 @@ def _insert(rows, chances, size: int, row: int, chance: float):
     return rows, chances, size + 1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")
 def push(net: Net, block: Block, ride, column: int, row: int, confidence: float, rides, chances, size: int):
     """Follow every outcome of the policy from `row` and sum up what happens.
 
