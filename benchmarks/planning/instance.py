@@ -70,7 +70,8 @@ class Instance:
     def blocks(self, timetable: Timetable, classes: Sequence[Class]) -> list[Block]:
         """Columns of every destination and class, sixteen a block, in 4-byte numbers."""
         nodes = self.size.nodes
-        destination, kind = np.repeat(np.arange(nodes), len(classes)), np.tile(np.arange(len(classes)), nodes)
+        destination = np.repeat(np.argsort(timetable.beside), len(classes))
+        kind = np.tile(np.arange(len(classes)), nodes)
         due = np.array(
             [NEVER if c.due_days is None else self.start + (c.due_days + 1) * DAY - 1 for c in classes], np.int64
         )
@@ -121,7 +122,7 @@ class Pass:
     """All blocks scanned by so many threads, each with its own tables, which are used again block after block."""
 
     def __init__(self, timetable: Timetable, blocks: Sequence[Block], scan: Scan, threads: int):
-        self.net = timetable.net_as(np.float32)
+        self.net, self.beside = timetable.net_as(np.float32), timetable.beside
         self.outcomes, self.blocks, self.scan, self.threads = timetable.outcomes, blocks, scan, threads
         self.memory = [buffers(self.net, np.float32) for _ in range(threads)]
         if scan is chance:
@@ -144,6 +145,10 @@ class Pass:
             begin = time.perf_counter()
             list(pool.map(one, self.blocks))
             return time.perf_counter() - begin
+
+    def destination(self, node: int) -> np.ndarray:
+        """The values of a destination at every departure (N); one class a destination."""
+        return self.column(int(self.beside[node]))
 
     def column(self, number: int) -> np.ndarray:
         """The values of one column at every departure (N)."""

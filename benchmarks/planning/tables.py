@@ -45,7 +45,7 @@ def run(size: Size, say: Say) -> Result:
                     peer.repeat()
             say(f"round {number + 1} of {2 * size.rounds}: ours {best:.3f} s at best")
         found = {name: peer.costs() for name, peer in peers.items()}
-    mine = np.array([ours.column(destination) for destination in destinations], np.float64)
+    mine = np.array([ours.destination(destination) for destination in destinations], np.float64)
     seconds = {name: peer.best * size.nodes for name, peer in peers.items()}
     difference = {name: largest_difference(mine[: len(costs)], costs) for name, costs in found.items()}
     target = {"scipy": ">= 600"}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from rookery.base.files import irregular
 from rookery.base.notices import Code, Findings
 
 MAX_UNPACKED = 4 << 30
@@ -36,6 +37,10 @@ def files_of(path: Path, wanted: Callable[[str], bool], findings: Findings) -> I
     """
     if path.is_dir():
         yield _folder(path, wanted, findings)
+        return
+    if why := irregular(path):
+        findings.add("unreadable_file", path.name, message=f"is neither a folder nor a readable .zip: {why}")
+        yield None
         return
     with tempfile.TemporaryDirectory(prefix="rookery-") as aside:
         try:

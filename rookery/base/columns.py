@@ -79,6 +79,7 @@ def parse_rows(
             faulty |= empty
         bad |= faulty
         values[column.target] = parsed
+    findings.leave_out(file, int(bad.sum()))
     good = pl.DataFrame(values | {"line": raw["line"]}).filter(~bad)
     good = good.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
     defaults = {column.target: column.default for column in columns if column.default is not None}
@@ -116,6 +117,7 @@ def tell(
 def keep(frame: pl.DataFrame, good: pl.Series, findings: Findings, file: str, code: str, **how: Any) -> pl.DataFrame:
     """The rows that are good; a finding for each of the others, as `tell` tells them."""
     tell(frame, ~good, findings, file, code, **how)
+    findings.leave_out(file, int((~good).sum()))
     return frame if good.all() else frame.filter(good)
 
 

@@ -68,17 +68,12 @@ def _chunks(stream: BinaryIO, block: int) -> Iterator[tuple[bytes, bool]]:
     A byte order mark is left out; where lines end in a lone carriage return, a line feed is put instead.
     """
     chunk = stream.read(block).removeprefix(b"\xef\xbb\xbf")
-    old_ends = b"\n" not in chunk and b"\r" in chunk
-    if old_ends:
-        chunk = chunk.replace(b"\r", b"\n")
-    while True:
-        following = stream.read(block)
-        if old_ends:
-            following = following.replace(b"\r", b"\n")
-        yield chunk, not following
-        if not following:
-            return
-        chunk = following
+    following = stream.read(block)
+    cut_in_two = chunk.endswith(b"\r") and following.startswith(b"\n")  # one line end, half in each block
+    old_ends = b"\n" not in chunk and b"\r" in chunk and not cut_in_two
+    while chunk or following:
+        yield chunk.replace(b"\r", b"\n") if old_ends else chunk, not following
+        chunk, following = following, stream.read(block)
 
 
 def _inside_quotes(buffer: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -138,6 +133,7 @@ def _without_malformed(data: bytes, last: bool, line: int, file: str, findings: 
         end = data.find(b"\n", at) + 1 or len(data)
         text = data[at:end].decode(errors="replace").rstrip("\r\n")
         findings.add("bad_quoting" if '"' in text else "line_too_long", file, line=line, value=text)
+        findings.leave_out(file, 1)
         if data[end - 1] != NEWLINE:
             return b"".join(kept), b"", not last
         kept.append(b"\n")

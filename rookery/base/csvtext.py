@@ -78,6 +78,7 @@ def _sound(records: Records, first: int, width: int, file: str, findings: Findin
             return value.replace("\0", "\\0"), told.format(int(records.fields[row]), width) or None
 
         findings.add_rows(code, file, records.line[rows], about)
+        findings.leave_out(file, len(rows))
         good[rows] = False
 
     if b"\0" in records.data:

@@ -94,6 +94,7 @@ class Findings:
         self._codes = codes
         self._alike: dict[tuple[str, str, str | None], list[Notice]] = {}
         self._uncounted: dict[tuple[str, str, str | None], int] = {}
+        self._left_out: dict[str, int] = {}
 
     def add(
         self,
@@ -144,6 +145,14 @@ class Findings:
                 )
             )
         self._uncounted[key] = self._uncounted.get(key, 0) + max(0, len(lines) - room)
+
+    def leave_out(self, file: str, rows: int) -> None:
+        """Count rows of a file that do not go on; why is told by the findings about them."""
+        self._left_out[file] = self._left_out.get(file, 0) + rows
+
+    def left_out(self, file: str) -> int:
+        """How many rows of a file did not go on, listed or not."""
+        return self._left_out.get(file, 0)
 
     def is_error(self, code: str) -> bool:
         """Whether what this code is said of is left out."""

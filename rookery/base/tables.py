@@ -13,8 +13,9 @@ import polars as pl
 from rookery.base.columns import match_header, parse_rows
 from rookery.base.csvlines import MAX_RECORD
 from rookery.base.csvtext import is_wide, read_csv
+from rookery.base.files import irregular
 from rookery.base.kinds import Column
-from rookery.base.notices import Findings
+from rookery.base.notices import FILE_CODES, Findings
 
 MAX_BYTES = 4 << 30
 MAX_ROWS = 50_000_000
@@ -31,8 +32,8 @@ def read_table(
     """
     frames: list[pl.DataFrame] = []
     try:
-        if path.is_dir():
-            findings.add("unreadable_file", file, message="a folder stands where a file is expected")
+        if why := irregular(path):
+            findings.add("unreadable_file", file, message=why)
             return None
         if path.stat().st_size > MAX_BYTES:
             size = f"{path.stat().st_size:,} bytes"
@@ -106,6 +107,7 @@ def _read_json_lines(
         line += 1
         if len(text) == MAX_RECORD and not text.endswith(b"\n"):
             findings.add("line_too_long", file, line=line)
+            findings.leave_out(file, 1)
             while (more := stream.readline(MAX_RECORD)) and not more.endswith(b"\n"):
                 pass
             continue
@@ -113,8 +115,9 @@ def _read_json_lines(
         if row is None:
             continue
         if not row.keys() <= known:
-            for name in row.keys() - known:
-                strangers.setdefault(name, line)
+            for name in row.keys() - known - strangers.keys():
+                if len(strangers) <= FILE_CODES["unknown_column"].listed:  # keys made up line by line have no end
+                    strangers[name] = line
         rows.append([row.get(name) for name in names])
         lines.append(line)
         if len(rows) == _BATCH:
@@ -139,9 +142,11 @@ def _json_object(text: bytes, file: str, line: int, findings: Findings) -> dict[
         message = None if code == "invalid_utf8" else f"is no JSON object: {_first_line(fault)}"
         value = text.decode(errors="backslashreplace").rstrip()
         findings.add(code, file, line=line, value=value, message=message)
+        findings.leave_out(file, 1)
         return None
     if not isinstance(row, dict):
         findings.add("bad_json", file, line=line, value=text.decode(errors="backslashreplace").rstrip())
+        findings.leave_out(file, 1)
         return None
     return row
 
@@ -164,6 +169,7 @@ def _text_frame(
         if types - {str, type(None)}:
             column = [cell if cell is None else str(cell) for cell in column]
         cells[name] = column
+    findings.leave_out(file, len(nested))
     schema = dict.fromkeys(names, pl.String) | {"line": pl.Int64}
     frame = pl.DataFrame(cells | {"line": lines}, schema=schema)
     return frame.filter(~pl.int_range(pl.len()).is_in(sorted(nested)))

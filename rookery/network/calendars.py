@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rookery.terms.time import day_number
 
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def service_days(
@@ -35,7 +35,7 @@ def service_days(
 
 
 def _regular(row: dict, days: NDArray[np.int64]) -> NDArray[np.bool_]:
-    flags = np.array([row[name] for name in _WEEKDAYS], bool)
+    flags = np.array([row[name] for name in WEEKDAYS], bool)
     runs = flags[(days + 3) % 7]  # 1970-01-01 was a Thursday
     runs &= (days >= day_number(row["start_on"])) & (days <= day_number(row["end_on"]))
     if row["holidays"] and runs.any():

@@ -145,6 +145,16 @@ _READING: dict[str, Code] = {
     "duplicate_date": Code(
         "error", "the date of this calendar stands twice; the first row is used", "keep one row per calendar and date"
     ),
+    "transit_not_rising": Code(
+        "error",
+        "the factor is smaller than that of a lower quantile; the whole distribution is left out",
+        "sort the factors of the distribution",
+    ),
+    "transit_median": Code(
+        "warning",
+        "the factor at quantile 0.5 is not 1, so transit_minutes is not the median",
+        "divide the factors by the one at 0.5 and multiply transit_minutes by it",
+    ),
     "closure_target": Code(
         "error", "exactly one of node_id, lane_id and departure_id must be given", "write one row for each thing closed"
     ),
@@ -171,14 +181,6 @@ _VALIDATING: dict[str, Code] = {
     ),
     "unused_calendar": Code("info", "no departure and no node uses it", "nothing, or correct the ids that should"),
     "unused_transit": Code("info", "no departure and no zone uses it", "nothing, or correct the ids that should"),
-    "transit_median": Code(
-        "warning",
-        "the factor at quantile 0.5 is not 1, so transit_minutes is not the median",
-        "divide the factors by the one at 0.5 and multiply transit_minutes by it",
-    ),
-    "transit_not_rising": Code(
-        "warning", "the factor is smaller than that of a lower quantile", "sort the factors of the distribution"
-    ),
     "transit_one_point": Code(
         "info", "the distribution has one row, so every outcome is the same", "add quantiles, or leave transit_id empty"
     ),

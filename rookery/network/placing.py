@@ -10,6 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from rookery.base.columns import keep
+from rookery.base.notices import Findings
+from rookery.network.model import NOTICES
 from rookery.network.zones import find_zones
 from rookery.terms.frames import PARCELS, Feed
 from rookery.terms.goods import DEFAULT_CONFIDENCE, DEFAULT_LATE_COST, GOODS, MODES, UNASSIGNED_PER_LATE
@@ -20,17 +23,19 @@ _DAY_END = 23 * 60 + 59
 _ALL_MODES = 2 ** len(MODES) - 1
 
 
-def place(feed: Feed, orders: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Notice, ...]]:
+def place(feed: Feed, orders: pl.DataFrame, file: str = "orders") -> tuple[pl.DataFrame, tuple[Notice, ...]]:
     """Orders (ORDERS) as parcels placed in the network (PARCELS, order kept), and a notice for each order left out.
 
     A node that is named wins over an address; a place the network lacks is flagged and gets -1. An order for a service
-    the feed does not offer is left out with an error notice. Prices are per piece, in the feed's currency.
+    the feed does not offer is left out with an error notice, which calls the orders' file `file`. Prices are per
+    piece, in the feed's currency.
     """
     services = feed.services
     service = _rows_of(services["service_id"], orders["service_id"])
     offered = orders["service_id"].is_null() | (service >= 0)
-    notices = _not_offered(orders.filter(~offered))
-    orders, service = orders.filter(offered), service.filter(offered)
+    findings = Findings(NOTICES)
+    orders = keep(orders, offered, findings, file, "unknown_service", column="service_id")
+    service = service.filter(offered)
 
     origin = _find_ends(feed, orders, "from")
     destination = _find_ends(feed, orders, "to")
@@ -64,23 +69,7 @@ def place(feed: Feed, orders: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Notice,
         _value(feed.zones, "pickup_cost", pickup_zone, 0.0).alias("pickup_cost"),
         pl.col("pieces").fill_null(1),
     )
-    return parcels.cast(pl.Schema(PARCELS)), notices
-
-
-def _not_offered(orders: pl.DataFrame) -> tuple[Notice, ...]:
-    return tuple(
-        Notice(
-            severity="error",
-            code="unknown_service",
-            message="the feed has no such service, so the order is left out",
-            remedy="Name a service_id of services.csv, or none for the cheapest that arrives",
-            file="orders",
-            line=line,
-            column="service_id",
-            value=service_id,
-        )
-        for line, service_id in orders.select("line", "service_id").iter_rows()
-    )
+    return parcels.cast(pl.Schema(PARCELS)), findings.notices()
 
 
 def _rows_of(ids: pl.Series, asked: pl.Series) -> pl.Series:

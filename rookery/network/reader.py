@@ -10,6 +10,7 @@ import polars as pl
 
 from rookery.base.archive import files_of
 from rookery.base.columns import keep
+from rookery.base.files import irregular
 from rookery.base.kinds import minute_text
 from rookery.base.notices import Findings
 from rookery.base.tables import read_table, sha256
@@ -23,6 +24,7 @@ from rookery.terms.time import DAY
 _FORMS = (".csv", ".parquet")
 _WANTED = {"feed.json"} | {table + form for table in COLUMNS for form in _FORMS}
 _MAX_INFO_BYTES = 1 << 20
+_INFO = {*FeedInfo.__struct_fields__, "sample"}  # `sample`: what drew the network, when it is an invented one
 
 
 def read_feed(path: str | Path) -> Feed:
@@ -95,6 +97,9 @@ def _read_info(path: Path, file: Path | None, findings: Findings) -> FeedInfo | 
     if file is None:
         findings.add("missing_file", "feed.json", remedy='write {"name": ..., "version": ..., "currency": "EUR"}')
         return None
+    if why := irregular(file):
+        findings.add("unreadable_file", "feed.json", message=why)
+        return None
     try:
         with file.open("rb") as stream:
             text = stream.read(_MAX_INFO_BYTES + 1)
@@ -108,7 +113,7 @@ def _read_info(path: Path, file: Path | None, findings: Findings) -> FeedInfo | 
     if not isinstance(said, dict):
         findings.add("unreadable_file", "feed.json", message="is no JSON object", remedy='write {"name": ..., ...}')
         return None
-    for name in said.keys() - set(FeedInfo.__struct_fields__):
+    for name in said.keys() - _INFO:
         findings.add("unknown_column", "feed.json", value=name)
 
     def text_of(name: str, default: str) -> str:

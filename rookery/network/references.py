@@ -8,6 +8,7 @@ import polars as pl
 
 from rookery.base.columns import keep, keep_first
 from rookery.base.notices import Findings
+from rookery.network.distributions import sound_distributions
 
 _KEYS: dict[str, tuple[tuple[str, ...], str]] = {
     "nodes": (("node_id",), "duplicate_id"),
@@ -51,6 +52,7 @@ def resolve(
         clean[name] = keep_first(clean[name], key, findings, files[name], code)
     prefix = ("country", "postal_prefix")
     clean["zones"] = keep_first(clean["zones"], prefix, findings, files["zones"], "duplicate_zone")
+    clean["transit"] = sound_distributions(clean["transit"], files["transit"], findings)
     for name, column, target in _POINTS_AT:
         frame = clean[name]
         known = pl.concat([clean[home][target] for home in _HOMES[target]]).unique()

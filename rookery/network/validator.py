@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from rookery.base.columns import tell as tell_rows
 from rookery.base.notices import Findings
-from rookery.network.calendars import public_holidays
+from rookery.network.calendars import WEEKDAYS, public_holidays
 from rookery.network.model import NOTICES
 from rookery.terms.frames import Feed
 from rookery.terms.notice import Notice
 from rookery.terms.time import day_number
 
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TOP_SPEED_KMH = {
     "truck": 160,
     "van": 160,
@@ -33,7 +32,6 @@ _TOP_SPEED_KMH = {
 _SHORT_KM = 10  # below, whole minutes and rough positions give any speed
 _SLOW_MINUTES = 60 * 1440
 _LONG_CUTOFF = 3 * 1440
-_MEDIAN_TOLERANCE = 0.005
 _ONE_WAY_OUT = ("origin",)
 _ONE_WAY_IN = ("depot", "station", "locker")
 
@@ -100,7 +98,7 @@ def _has_days(row: dict[str, Any], dates: pl.DataFrame) -> bool:
     """Whether a calendar runs on a weekday of its span; days taken away are minded only where the span is short."""
     length = (row["end_on"] - row["start_on"]).days + 1
     days = [row["start_on"] + timedelta(days=after) for after in range(min(length, 31))]
-    days = [day for day in days if row[_WEEKDAYS[day.weekday()]]]
+    days = [day for day in days if row[WEEKDAYS[day.weekday()]]]
     if length > 31 or not days:
         return bool(days)
     removed = dates.filter((pl.col("calendar_id") == row["calendar_id"]) & ~pl.col("runs"))["date"].to_list()
@@ -113,17 +111,8 @@ def _holidays(country: str | None, year: int) -> NDArray[np.int64]:
 
 
 def _distributions(feed: Feed, tell: Tell) -> None:
-    transit = feed.transit.sort("transit_id", "quantile")
-    falling = pl.col("factor") < pl.col("factor").shift(1).over("transit_id")
-    tell("transit", transit, falling, "transit_not_rising", "factor")
-    groups = transit.group_by("transit_id", maintain_order=True).agg("quantile", "factor", pl.col("line").min())
-    median = pl.Series(
-        [np.interp(0.5, row["quantile"], row["factor"]) for row in groups.iter_rows(named=True)], dtype=pl.Float64
-    )
-    off = (pl.col("median") - 1).abs() > _MEDIAN_TOLERANCE
-    halves = groups.with_columns(median=median.round(6), factor=pl.col("transit_id"))
-    tell("transit", halves, off, "transit_median", "factor", shows=("transit_id", "median"))
-    tell("transit", groups, pl.col("factor").list.len() == 1, "transit_one_point", "transit_id")
+    groups = feed.transit.group_by("transit_id", maintain_order=True).agg(pl.len(), pl.col("line").min())
+    tell("transit", groups, pl.col("len") == 1, "transit_one_point", "transit_id")
     used = pl.concat([feed.departures["transit_id"], feed.zones["delivery_id"]]).drop_nulls().unique()
     tell("transit", groups, ~pl.col("transit_id").is_in(used.implode()), "unused_transit", "transit_id")
 

@@ -64,7 +64,8 @@ def check_orders(frame: pl.DataFrame) -> Orders:
         raise _unusable("the frame", findings)
     packed = io.BytesIO()
     orders.write_ipc(packed)
-    return Orders(orders, findings.notices(), hashlib.sha256(packed.getbuffer()).hexdigest(), _IN_MEMORY)
+    digest = hashlib.sha256(packed.getbuffer()).hexdigest()
+    return Orders(orders, findings.notices(), digest, _IN_MEMORY, _IN_MEMORY, findings.left_out(_IN_MEMORY))
 
 
 def _read(file: Path, name: str, source: Path, findings: Findings) -> Orders:
@@ -72,7 +73,7 @@ def _read(file: Path, name: str, source: Path, findings: Findings) -> Orders:
     orders = None if frame is None else _judged(frame, name, findings)
     if orders is None or orders.is_empty():
         raise _unusable(str(source), findings)
-    return Orders(orders, findings.notices(), sha256(file), str(source))
+    return Orders(orders, findings.notices(), sha256(file), str(source), name, findings.left_out(name))
 
 
 def _unusable(source: str, findings: Findings) -> InvalidInput:

@@ -52,7 +52,7 @@ def assign(
 ) -> Assignment:
     """The cheapest policy of every parcel (schema PARCELS; origin and destination known and different)."""
     allowed, kind = limit_classes(timetable.limit_sets, parcels)
-    classes, class_of = classes_of(parcels.with_columns(limit_class=pl.Series(kind)))
+    classes, class_of = classes_of(parcels.with_columns(limit_class=pl.Series(kind)), timetable.beside)
     net = timetable.net
     column = {name: parcels[name].to_numpy() for name in parcels.columns if parcels[name].dtype.is_numeric()}
     grams = column["chargeable_g"].astype(np.float64)

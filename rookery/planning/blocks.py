@@ -188,7 +188,10 @@ class Work:
 def make_block(
     dtype, nodes: int, lane, *, kilograms, barred, destination, due, late, late_day, rate, delivery
 ) -> Block:
-    """A block with one column in each lane named (sorted by destination); barred: (columns, limit sets)."""
+    """A block with one column in each lane named (ascending, a destination's side by side).
+
+    barred: (columns, limit sets); delivery: (columns, K) minutes; the others one number a column.
+    """
 
     def lanes(values, fill, kind):
         full = np.full(LANES, fill, kind)
@@ -201,9 +204,8 @@ def make_block(
     bars[:] = np.inf
     bars[:, lane] = barred.T
     first, last = np.zeros(nodes, np.int16), np.zeros(nodes, np.int16)
-    node, begin = np.unique(destination, return_index=True)
-    first[node] = lane[begin]
-    last[node] = lane[np.append(begin[1:], len(destination)) - 1] + 1
+    first[destination[::-1]] = lane[::-1]  # of several lanes of a node, the last one written holds: here the lowest
+    last[destination] = lane + 1
     minutes = np.zeros((LANES, delivery.shape[1]), np.int32)
     minutes[lane] = delivery
     return Block(

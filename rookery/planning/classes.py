@@ -60,10 +60,15 @@ def limit_classes(
     return rows, merged.reshape(-1)[kind].astype(np.int32)
 
 
-def classes_of(parcels: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.int64]]:
-    """The distinct classes (columns CLASS_KEYS, by destination) and the number of each parcel's (n)."""
+def classes_of(parcels: pl.DataFrame, beside: NDArray[np.int32]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """The distinct classes (columns CLASS_KEYS) and the number of each parcel's (n).
+
+    Classes of one destination follow one another, destinations in the order of their rank in `beside`.
+    """
     keys = parcels.select(CLASS_KEYS)
-    classes = keys.unique().sort(CLASS_KEYS).with_row_index("class")
+    unique = keys.unique()
+    unique = unique.with_columns(rank=pl.Series(beside[unique["destination"].to_numpy()], dtype=pl.Int32))
+    classes = unique.sort("rank", *CLASS_KEYS).drop("rank").with_row_index("class")
     number = keys.join(classes, on=CLASS_KEYS, how="left", maintain_order="left")["class"].to_numpy()
     return classes.drop("class"), number.astype(np.int64)
 

@@ -14,7 +14,7 @@ from rookery.planning.batch import Assignment, assign
 from rookery.planning.blocks import LastMiles, last_miles
 from rookery.planning.classes import LIMITS
 from rookery.planning.reasons import Roads, why_unassigned
-from rookery.planning.timetable import Timetable, compile_timetable, distributions
+from rookery.planning.timetable import Timetable, compile_timetable, distributions, neighbours
 from rookery.terms.frames import Expansion, Feed
 from rookery.terms.time import DAY, NEVER, local_to_utc, utc_to_local
 
@@ -41,6 +41,7 @@ def compile_model(feed: Feed, expansion: Expansion, outcomes: int) -> Model:
         expansion.openings,
         expansion.always_open.to_numpy(),
         tables,
+        beside=neighbours(feed.nodes["lat"].to_numpy(), feed.nodes["lon"].to_numpy()),
         start=expansion.start,
         end=expansion.end,
         outcomes=outcomes,

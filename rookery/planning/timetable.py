@@ -32,7 +32,7 @@ class Timetable:
     start: int
     end: int
     outcomes: int
-    latest: int  # no parcel is ready anywhere later than this
+    beside: NDArray[np.int32]  # (M) rank of each node in an order that keeps neighbours together
 
     def net_as(self, dtype) -> Net:
         """The arrays with prices and chances in the floating type of the tables."""
@@ -103,6 +103,7 @@ def compile_timetable(
     always_open: NDArray,
     tables: list[list[tuple[float, float]]],
     *,
+    beside: NDArray[np.int32],
     start: int,
     end: int,
     outcomes: int,
@@ -110,7 +111,7 @@ def compile_timetable(
     """Compile dated departures (schema RUNS, by cut-off) for K `outcomes`.
 
     lanes: the feed's lanes; handling: minutes per node (M); openings: schema OPENINGS; always_open: bool (M);
-    tables: the distributions that runs["transit"] numbers.
+    tables: the distributions that runs["transit"] numbers; beside: rank of each node, neighbours close.
     """
     nodes = len(handling)
     column = {name: np.ascontiguousarray(runs[name].to_numpy()) for name in runs.columns}
@@ -134,7 +135,6 @@ def compile_timetable(
     _, median_catch, _ = catches(to, median_ready, node_from, node_rows, cutoff, int(NEVER))
 
     limit_sets, limits_of_lane = limit_sets_of(lanes)
-    finite = ready[ready != NEVER]
     net = Net(
         frm=frm,
         to=to,
@@ -165,8 +165,23 @@ def compile_timetable(
         start=start,
         end=end,
         outcomes=outcomes,
-        latest=int(finite.max(initial=end)),
+        beside=beside,
     )
+
+
+def neighbours(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Rank of each place along a curve through the map that keeps neighbours together (Morton, 1966).
+
+    Destinations that share a block of columns also share most of the departures that lead nowhere near them.
+    """
+    code = np.zeros(len(lat), np.int64)
+    x = ((np.nan_to_num(lon) + 180) / 360 * 65535).astype(np.int64).clip(0, 65535)
+    y = ((np.nan_to_num(lat) + 90) / 180 * 65535).astype(np.int64).clip(0, 65535)
+    for bit in range(16):
+        code |= ((x >> bit) & 1) << (2 * bit) | ((y >> bit) & 1) << (2 * bit + 1)
+    rank = np.empty(len(lat), np.int32)
+    rank[np.argsort(code, kind="stable")] = np.arange(len(lat), dtype=np.int32)
+    return rank
 
 
 class _Hours:

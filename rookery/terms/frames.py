@@ -173,6 +173,8 @@ class Orders:
     notices: tuple[Notice, ...] = ()
     sha256: str = ""
     source: str = ""
+    file: str = "orders"  # what notices call it
+    left_out: int = 0  # rows that had an error
 
 
 # --- the network over a span of days ------------------------------------------------------------------------------

@@ -5,6 +5,4 @@ from typing import NewType
 NodeId = NewType("NodeId", str)
 LaneId = NewType("LaneId", str)
 DepartureId = NewType("DepartureId", str)
-ServiceId = NewType("ServiceId", str)
-ZoneId = NewType("ZoneId", str)
 OrderId = NewType("OrderId", str)

@@ -28,21 +28,38 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rookery.terms.errors import InvalidInput, NotFound
+from rookery.terms.ids import DepartureId, LaneId, NodeId
 from rookery.terms.time import NEVER, from_minute, to_minute
 
 FORMAT = 1
 NO_WAY = 65535
 CHANCE_STEPS = 255
 ARRAYS = ("cutoff", "ride", "cost", "chance")
+_NODES = {"node_id": pl.String, "first": pl.Int64}
+_DEPARTURES = {
+    "departure_id": pl.String,
+    "lane_id": pl.String,
+    "mode": pl.String,
+    "to_node": pl.String,
+    "cutoff_at": pl.Int32,
+    "depart_at": pl.Int32,
+}
+_COLUMNS = {
+    "destination": pl.String,
+    "goods": pl.String,
+    "due_minute": pl.Int64,
+    "time_cost_per_day": pl.Float64,
+    "cost_step": pl.Float64,
+}
 
 
 class Move(Struct, frozen=True):
     """The next move of a parcel: the departure to take, what is still to pay a piece, the chance of being on time."""
 
-    departure_id: str
-    lane_id: str
+    departure_id: DepartureId
+    lane_id: LaneId
     mode: str
-    to_node: str
+    to_node: NodeId
     cutoff_at: datetime
     depart_at: datetime
     cost: float
@@ -73,7 +90,7 @@ class PolicyTable:
         if not (folder / "index.json").is_file():
             raise NotFound("policy.none_here", f"{folder} holds no policy table.", "plan again with --policy")
         try:
-            index = msgspec.json.decode((folder / "index.json").read_bytes())
+            index = msgspec.json.decode((folder / "index.json").read_bytes(), type=dict)
             nodes = pl.read_parquet(folder / "nodes.parquet")
             departures = pl.read_parquet(folder / "departures.parquet")
             columns = pl.read_parquet(folder / "columns.parquet")
@@ -86,10 +103,11 @@ class PolicyTable:
             raise InvalidInput(
                 "policy.format", f"{folder} has another format than {FORMAT}.", "plan again with --policy"
             )
+        first = np.append(_fitting(nodes, departures, columns, arrays, folder), departures.height)
         kinds = columns.with_row_index("row").group_by("destination", "goods").agg(pl.col("row").min(), pl.len())
         return cls(
             nodes={name: place for place, name in enumerate(nodes["node_id"])},
-            first=np.append(nodes["first"].to_numpy(), departures.height).astype(np.int64),
+            first=first.astype(np.int64),
             departures=departures,
             columns=columns,
             step=columns["cost_step"].to_numpy().copy(),
@@ -104,7 +122,11 @@ class PolicyTable:
         return self.to.get((destination, goods), range(0))
 
     def column(self, destination: str, due_at: datetime | None = None, goods: str = "general") -> int:
-        """The column for a parcel: the latest due time not after its own, or the earliest there is. Raises NotFound."""
+        """The column for a parcel: the latest due time not after its own, or the earliest there is. Raises NotFound.
+
+        Only destination, goods and due time choose it. Where several columns share these (other zones, services,
+        weights or limits), it is the last of them; `columns` tells them apart for whoever must.
+        """
         every = self.columns_to(destination, goods)
         if not every:
             raise NotFound(
@@ -132,8 +154,10 @@ class PolicyTable:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Next moves of n parcels: (place to ride, -1 = no way on; cost still to pay; chance of being on time).
 
-        columns, nodes (numbers), at (UTC minutes): (n) integers.
+        columns, nodes (numbers), at (UTC minutes): (n) integers. Raises InvalidInput when lengths differ or a number is
+        none of the table's.
         """
+        columns, nodes, at = self._asked(columns, nodes, at)
         place = np.empty(len(columns), np.int64)
         cost, chance = np.empty(len(columns)), np.empty(len(columns))
         _moves(
@@ -145,8 +169,9 @@ class PolicyTable:
     def worths(self, columns: NDArray, nodes: NDArray, at: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What n parcels still have to pay, and their chance of being on time, without asking for the move.
 
-        Arguments as for `moves`. Infinite and 0 where there is no way on.
+        Arguments and errors as for `moves`. Infinite and 0 where there is no way on.
         """
+        columns, nodes, at = self._asked(columns, nodes, at)
         cost, chance = np.empty(len(columns)), np.empty(len(columns))
         _worths(
             columns, nodes, at, self.first, self.cutoff, self.cost, self.chance, self.step, self.rate, cost, chance
@@ -154,11 +179,74 @@ class PolicyTable:
         return cost, chance
 
     def promise(self, columns: range, node: int, at: int, confidence: float) -> tuple[int, float, float]:
-        """The first of `columns` (by due time) that is kept with `confidence`: (column, cost, chance); -1 = none."""
+        """The first of `columns` (by due time) that is kept with `confidence`: (column, cost, chance); -1 = none.
+
+        Raises InvalidInput when a number is none of the table's.
+        """
+        if not (columns.start >= 0 and columns.stop <= len(self.step) and 0 <= node < len(self.first) - 1):
+            raise _out_of_range()
         return _promise(
             columns.start, columns.stop, node, at, confidence,
             self.first, self.cutoff, self.cost, self.chance, self.step, self.rate,
         )  # fmt: skip
+
+    def _asked(self, *arrays: NDArray) -> tuple[NDArray, ...]:
+        """Columns, nodes and minutes as arrays that the kernels can trust: they look nothing up twice."""
+        columns, nodes, at = (np.asarray(array) for array in arrays)
+        alike = columns.ndim == 1 and columns.shape == nodes.shape == at.shape
+        if not alike or any(array.dtype.kind not in "iu" for array in (columns, nodes, at)):
+            raise InvalidInput(
+                "policy.arguments", "Columns, nodes and minutes are not integer arrays of one length.", "pass such"
+            )
+        if len(columns) and not (
+            columns.min() >= 0
+            and columns.max() < len(self.step)
+            and nodes.min() >= 0
+            and nodes.max() < len(self.first) - 1
+        ):
+            raise _out_of_range()
+        return columns, nodes, at
+
+
+def _out_of_range() -> InvalidInput:
+    return InvalidInput(
+        "policy.out_of_range", "The table has no column, or no node, of this number.", "use `column` and `nodes`"
+    )
+
+
+def _fitting(
+    nodes: pl.DataFrame, departures: pl.DataFrame, columns: pl.DataFrame, arrays: dict[str, NDArray], folder: Path
+) -> NDArray[np.int64]:
+    """The first place of each node. Raises InvalidInput when the files of a table do not belong together."""
+    faults = []
+    for name, frame, schema in (
+        ("nodes", nodes, _NODES),
+        ("departures", departures, _DEPARTURES),
+        ("columns", columns, _COLUMNS),
+    ):
+        faults += [
+            f"{name}.parquet lacks {column} as {kind}, all filled in"
+            for column, kind in schema.items()
+            if column not in frame.columns or frame[column].dtype != kind or frame[column].null_count()
+        ]
+    count, places = columns.height, departures.height
+    for name, kind, shape in (
+        ("cutoff", np.int32, (places,)),
+        ("ride", np.uint8, (count, places // 8 + 1)),
+        ("cost", np.uint16, (count, places)),
+        ("chance", np.uint8, (count, places)),
+    ):
+        if arrays[name].dtype != kind or arrays[name].shape != shape:
+            faults.append(f"{name}.npy is no {np.dtype(kind)} array of shape {shape}")
+    if not faults:
+        first = nodes["first"].to_numpy()
+        ordered = len(first) > 0 and first[0] == 0 and first[-1] <= places and bool((np.diff(first) >= 0).all())
+        if ordered:
+            return first
+        faults = ["the first places in nodes.parquet do not rise from 0 to the number of departures"]
+    raise InvalidInput(
+        "policy.damaged", f"The table in {folder} does not fit together: {'; '.join(faults)}.", "plan again"
+    )
 
 
 @njit(nogil=True, cache=True)
@@ -202,12 +290,15 @@ def _moves(columns, nodes, at, first, cutoff, ride, cost, chance, step, rate, ou
             out_place[i], out_cost[i], out_chance[i] = -1, np.inf, 0.0
             continue
         out_cost[i], out_chance[i] = _worth(column, place, at[i], cutoff, cost, chance, step, rate)
-        while not (ride[column, place >> 3] >> (place & 7)) & 1:
+        while place < end and not (ride[column, place >> 3] >> (place & 7)) & 1:
             place += 1
             if place & 7 == 0:
-                while ride[column, place >> 3] == 0:
+                while place < end and ride[column, place >> 3] == 0:
                     place += 8
-        out_place[i] = place
+        if place < end:
+            out_place[i] = place
+        else:  # only in a damaged table: a node's last place that leads on is always ridden
+            out_place[i], out_cost[i], out_chance[i] = -1, np.inf, 0.0
 
 
 @njit(nogil=True, cache=True)

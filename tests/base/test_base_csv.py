@@ -6,7 +6,7 @@ import csv
 import io
 
 import polars as pl
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rookery.base.csvlines import read_records, split_record
@@ -23,6 +23,7 @@ def frame_of(data: bytes, findings: Findings, block: int = 1 << 20) -> pl.DataFr
 
 
 @given(st.lists(st.tuples(cells, cells), min_size=1), st.integers(3, 60), st.sampled_from(["\n", "\r\n"]))
+@example([("", "")], 4, "\r\n")
 def test_whatever_a_csv_writer_writes_is_read_back_with_its_lines(rows, block, ending):
     """Cells, quotes, line ends inside quotes and blank lines come back as written, however the text is cut."""
     text, lines = "a,b" + ending, []

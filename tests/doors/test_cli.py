@@ -355,3 +355,25 @@ def test_a_fault_of_ours_is_one_sentence(tmp_path):
         )
         assert ("Traceback" in done.stderr) == bool(asked)
         assert asked or (done.returncode == 70 and "ROOKERY_TRACEBACK=1" in done.stderr)
+
+
+def test_a_horizon_beyond_ten_years_is_not_understood(tiny):
+    """--horizon-days is held to its bounds before anything is read."""
+    done = rookery("plan", tiny / "feed", tiny / "orders.csv", "--out", tiny / "far", "--horizon-days", 4000)
+    assert done.returncode == 2 and "3650" in done.stderr
+    assert not (tiny / "far").exists()
+
+
+def test_the_current_folder_is_refused_before_the_work(tiny, tmp_path):
+    """`--out .` cannot be renamed into place: it is refused at once, and the folder stays empty."""
+    done = process("plan", tiny / "feed", tiny / "orders.csv", "--out", ".", cwd=tmp_path)
+    assert done.returncode == 1 and "output.cannot_be_replaced" in done.stderr and "Next:" in done.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_sample_spares_a_feed_made_by_hand(tmp_path):
+    """Somebody's feed is not taken for an earlier sample."""
+    (tmp_path / "feed.json").write_text('{"name": "mine", "version": "1", "currency": "EUR"}')
+    done = rookery("network", "sample", "--out", tmp_path)
+    assert done.returncode == 1 and "left alone" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["feed.json"]

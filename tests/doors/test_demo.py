@@ -9,7 +9,10 @@ import sys
 
 import pytest
 
-from rookery.doors.cli.demo import run_demo
+from rookery.doors.cli.demo import DEMO, run_demo
+from rookery.flows.planning import PLAN_FOLDER
+from rookery.network.sample import SAMPLE
+from rookery.terms.errors import Conflict
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +75,19 @@ def test_without_matplotlib_the_rest_is_made(tmp_path):
     assert "matplotlib is not installed" in done.stderr and "rookery[pictures]" in done.stderr
     assert "Try next" in done.stdout
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"feed", "orders.parquet", "plan", "index.html"}
+
+
+def test_a_web_site_is_no_earlier_demo(tmp_path):
+    """A folder with somebody's index.html is left alone; the demo's own page says whose it is."""
+    (tmp_path / "index.html").write_text("<html>My site</html>")
+    with pytest.raises(Conflict, match="left alone"):
+        run_demo(tmp_path, headless=True, as_json=True, size="tiny", count=20)
+    assert (tmp_path / "index.html").read_text() == "<html>My site</html>"
+
+
+def test_an_earlier_demo_is_known_by_its_page(demo):
+    """What the demo writes is what it would replace, and nothing more."""
+    DEMO.refuse_foreign(demo)
+    assert {file.name for file in demo.iterdir()} == DEMO.holds
+    assert PLAN_FOLDER.holds >= {file.name for file in (demo / "plan").iterdir()}
+    assert SAMPLE.holds == {file.name for file in (demo / "feed").iterdir()}

@@ -80,3 +80,27 @@ def test_a_frame_of_read_orders_may_be_filtered_and_planned(tmp_path):
     orders = rk.read_orders(tmp_path / "orders.csv")
     part = plan(feed, orders.frame.head(5))
     assert part.parcels.equals(plan(feed, Orders(orders.frame.head(5))).parcels) and part.parcels.height == 5
+
+
+@pytest.mark.parametrize("outcomes", [1, 8])
+@pytest.mark.parametrize(
+    ("node", "ready"),
+    [
+        ({"open_from": 540, "open_until": 600, "handling_minutes": 6000}, datetime(2026, 12, 25, 10, tzinfo=UTC)),
+        ({"calendar_id": "once", "handling_minutes": 30}, datetime(2027, 1, 15, 0, 30, tzinfo=UTC)),
+        ({"calendar_id": "once"}, datetime(2027, 1, 15, tzinfo=UTC)),
+    ],
+    ids=["a hundred days of work", "one day next year", "no work on one day next year"],
+)
+def test_a_parcel_may_be_handled_long_after_the_horizon(make_feed, make_orders, node, ready, outcomes):
+    """The horizon limits departures, not arrivals: handling goes on for as long as the node's hours make it."""
+    feed = make_feed(
+        nodes=[{"node_id": "A"}, {"node_id": "B", **node}],
+        lanes=[{"lane_id": "AB", "from_node": "A", "to_node": "B"}],
+        departures=[{"departure_id": "d", "lane_id": "AB"}],
+        calendar_dates=[{"calendar_id": "once", "date": date(2027, 1, 15)}],
+    )
+    orders = make_orders({"order_id": "o", "from_node": "A", "to_node": "B", "ready_at": READY})
+    made = plan(feed, orders, outcomes=outcomes)
+    assert made.parcels["expected_at"].to_list() == [ready]
+    assert rk.check(feed, orders, made).violations == []

@@ -105,6 +105,7 @@ def test_overloads_are_reported_not_enforced(make_feed, make_orders):
     )
     made = plan(feed, orders)
     assert made.summary["capacity_violations"] == 1 and made.summary["planned"] == 2
+    assert made.summary["congestion_gap"] is None, "nothing is known of it while capacity is not enforced"
     assert [n.code for n in made.notices] == ["departures_overloaded"]
     assert made.loads.row(0, named=True)["parcels"] == 2 and rk.check(feed, orders, made).overloads == 1
 
@@ -113,15 +114,19 @@ def test_overloads_are_reported_not_enforced(make_feed, make_orders):
     ("wish", "code"),
     [
         ({"outcomes": 0}, "plan.outcomes"),
+        ({"outcomes": 65}, "plan.outcomes"),
         ({"horizon_days": 0}, "plan.horizon"),
+        ({"horizon_days": 3651}, "plan.horizon"),
         ({"start": datetime(2026, 1, 1)}, "plan.start"),
     ],
 )
 def test_senseless_wishes_are_refused_with_the_next_action(tiny, wish, code):
-    """A wish that means nothing is an error that says what to do."""
-    with pytest.raises(rk.InvalidInput, match="Next: ") as told:
-        plan(*tiny, **wish)
-    assert told.value.code == code
+    """A wish that means nothing is an error that says what to do, from a plan and from an explanation alike."""
+    feed, orders = tiny
+    for ask in (lambda: plan(feed, orders, **wish), lambda: rk.explain(feed, orders, "O00000001", **wish)):
+        with pytest.raises(rk.InvalidInput, match="Next: ") as told:
+            ask()
+        assert told.value.code == code
 
 
 def test_no_good_order_is_an_error_with_every_fault(tiny):
@@ -225,3 +230,31 @@ def test_asking_a_table_for_the_unknown_is_an_error(policy):
         table.column("nowhere")
     with pytest.raises(rk.NotFound, match="nowhere"):
         table.move(0, "nowhere", datetime(2026, 9, 15, tzinfo=UTC))
+
+
+def test_every_order_left_out_is_counted(tiny, tmp_path):
+    """`orders_left_out` counts rows the reader left out, beyond what notices list, and those no service takes."""
+    feed, orders = tiny
+    row = pl.int_range(pl.len())
+    weight = pl.when(row < 300).then(-1.0).otherwise("weight_g")
+    service = pl.when(row >= 380).then(pl.lit("teleport")).otherwise("service_id")
+    orders.with_columns(weight_g=weight, service_id=service).write_parquet(tmp_path / "o.parquet")
+    made = plan(feed, rk.read_orders(tmp_path / "o.parquet"), outcomes=1)
+    assert made.summary["orders"] == 80 and made.summary["orders_left_out"] == 320
+    (unknown,) = [n for n in made.notices if n.code == "unknown_service" and n.count == 1][:1]
+    assert unknown.file == "o.parquet"
+
+
+def test_somebodys_manifest_is_no_plan(tiny, tmp_path):
+    """A web app's folder has a manifest.json too: it is not replaced, nor is a plan to which something was added."""
+    made = plan(*tiny, outcomes=1)
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "manifest.json").write_text('{"name": "My app", "icons": []}')
+    with pytest.raises(rk.Conflict, match="not written by this program"):
+        made.write(tmp_path / "app")
+    made.write(tmp_path / "plan")
+    made.write(tmp_path / "plan")
+    (tmp_path / "plan" / "notes.txt").write_text("mine")
+    with pytest.raises(rk.Conflict, match=r"notes\.txt"):
+        made.write(tmp_path / "plan")
+    assert (tmp_path / "plan" / "notes.txt").exists() and len(list((tmp_path / "app").iterdir())) == 1

@@ -77,7 +77,10 @@ def test_no_way_is_an_empty_frontier(network):
         ({"to": "X"}, rk.NotFound, "'X'"),
         ({"origin": "X"}, rk.NotFound, "'X'"),
         ({"to": "BE:99"}, rk.NotFound, "BE:99"),
-        ({"confidence": 1.5}, rk.InvalidInput, "between 0 and 1"),
+        ({"confidence": 1.5}, rk.InvalidInput, "above 0 and up to 1"),
+        ({"confidence": 0.0}, rk.InvalidInput, "above 0 and up to 1"),
+        ({"outcomes": 0}, rk.InvalidInput, "between 1 and 64"),
+        ({"horizon_days": 4000}, rk.InvalidInput, "between 1 and 3650"),
         ({"weight_g": -4}, rk.InvalidInput, "weight"),
         ({"goods": "dreams"}, rk.InvalidInput, "dreams"),
         ({"to": "A"}, rk.InvalidInput, "two different"),
@@ -90,3 +93,51 @@ def test_senseless_quotes_are_refused(network, wish, kind, word):
     with pytest.raises(kind) as told:
         rk.promise(network, **wishes)
     assert re.search(word, f"{told.value} {told.value.notices}")
+
+
+def test_a_confidence_of_one_waits_for_the_last_outcome(network):
+    """Certainty can be asked for, as a service can: the date holds after every outcome."""
+    sure = rk.promise(network, origin="A", to="B", ready_at=READY, weight_g=500, confidence=1)
+    nearly = rk.promise(network, origin="A", to="B", ready_at=READY, weight_g=500, confidence=0.5)
+    assert sure[-1].probability == pytest.approx(1)
+    assert sure[-1].promised_at > nearly[-1].promised_at
+
+
+@pytest.mark.parametrize("outcomes", [1, 8])
+@pytest.mark.parametrize("count", [60, 100])
+def test_every_day_is_asked_however_many_there_are(make_feed, outcomes, count):
+    """With a cheaper way for each of many days, every one of these days is an offer at its own price."""
+    ways = range(1, count + 1)
+    feed = make_feed(
+        nodes=[{"node_id": "A"}, {"node_id": "B"}],
+        lanes=[{"lane_id": f"l{day}", "from_node": "A", "to_node": "B"} for day in ways],
+        departures=[
+            {
+                "departure_id": f"d{day}",
+                "lane_id": f"l{day}",
+                "transit_minutes": day * 1440,
+                # the last is cheap, so that all others lie above the straight line between the ends
+                "cost_per_parcel": 2.0 * count - day - (count if day == count else 0),
+            }
+            for day in ways
+        ],
+    )
+    offers = rk.promise(feed, origin="A", to="B", ready_at=READY, weight_g=500, outcomes=outcomes)
+    assert [offer.legs[0].departure_id for offer in offers] == [f"d{day}" for day in ways]
+
+
+def test_a_day_that_a_clock_change_shortens_is_asked_too(make_feed):
+    """The Sunday of 23 hours has its own offer between Saturday and Monday, though it lies above their line."""
+    ready = datetime(2026, 3, 27, 8, tzinfo=UTC)
+    ways = {"saturday": (1440, 10.0), "sunday": (2880, 9.5), "monday": (4320, 1.0)}
+    feed = make_feed(
+        nodes=[{"node_id": "A"}, {"node_id": "B", "timezone": "Europe/Brussels"}],
+        lanes=[{"lane_id": name, "from_node": "A", "to_node": "B"} for name in ways],
+        departures=[
+            {"departure_id": name, "lane_id": name, "transit_minutes": minutes, "cost_per_parcel": cost}
+            for name, (minutes, cost) in ways.items()
+        ],
+    )
+    offers = rk.promise(feed, origin="A", to="B", ready_at=ready, weight_g=500, outcomes=1)
+    assert [offer.legs[0].departure_id for offer in offers] == list(ways)
+    assert [offer.promised_at.strftime("%d %H:%M") for offer in offers] == ["28 22:59", "29 21:59", "30 21:59"]

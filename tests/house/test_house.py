@@ -74,12 +74,20 @@ def test_versions_agree():
     assert re.search(rf"^## {re.escape(version)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("room", [*rooms(), "terms"])
+@pytest.mark.parametrize("room", [*rooms(), "terms", "base", "flows", "doors"])
 def test_every_room_says_what_it_owns(room):
-    """Each room, and the terms they share, has a README of a page at most."""
+    """Each room, and each storey above and below them, has a README of a page at most."""
     page = ROOT / "rookery" / room / "README.md"
     assert page.is_file()
     assert 3 <= len(page.read_text().splitlines()) <= 60
+
+
+@pytest.mark.parametrize("storey", ["terms", "base", "flows"])
+def test_the_page_of_a_storey_names_its_modules(storey):
+    """The README of a storey that is one flat folder names every module in it."""
+    folder = ROOT / "rookery" / storey
+    page = (folder / "README.md").read_text()
+    assert not [path.name for path in folder.glob("*.py") if path.name != "__init__.py" and path.name not in page]
 
 
 def test_every_dependency_is_justified():
@@ -112,7 +120,5 @@ def test_relative_links_lead_somewhere():
 def test_every_page_can_be_reached():
     """Every page under docs/ is linked from another page."""
     linked = {(page.parent / link).resolve() for page in pages() for link in links(page)}
-    alone = [
-        str(page) for page in pages() if (ROOT / "docs") in page.parents and page.resolve() not in linked
-    ]
+    alone = [str(page) for page in pages() if (ROOT / "docs") in page.parents and page.resolve() not in linked]
     assert not alone

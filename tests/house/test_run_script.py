@@ -138,3 +138,23 @@ def test_an_installation_cut_short_is_made_anew(clone, bare_path):
     assert "half-made" not in done.stdout
     assert "no room" in done.stderr
     assert not (left / "bin" / "rookery").exists()
+
+
+def test_kernels_are_kept_apart_by_what_they_are_made_from(clone, bare_path):
+    """An edit of any kernel's file, or of the policy table, sends compiled kernels elsewhere, unless told where."""
+    maker = stand_in(bare_path, "python3", 'case $1 in -m) echo "kernels: $NUMBA_CACHE_DIR"; exit 1 ;; esac\n')
+    maker.write_text(maker.read_text() + f'echo "3.12.4 {maker}"\n')
+    engine, terms = clone / "rookery" / "planning" / "engine", clone / "rookery" / "terms"
+    engine.mkdir(parents=True)
+    terms.mkdir(parents=True)
+    places = []
+    for file in (engine / "vector.py", engine / "scan.py", terms / "policy.py"):
+        file.write_text("one = 1\n")
+        done = call(clone, "setup", path=bare_path)
+        (place,) = [line.split("kernels: ")[1] for line in done.stderr.splitlines() if "kernels: " in line]
+        assert place.startswith(str(clone / ".venv" / "numba-cache") + "/")
+        places.append(place)
+    again = call(clone, "setup", path=bare_path)
+    assert places[-1] in again.stderr and len(set(places)) == 3
+    given = call(clone, "setup", path=bare_path, NUMBA_CACHE_DIR="/elsewhere")
+    assert "kernels: /elsewhere" in given.stderr

@@ -10,6 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from rookery.network.calendars import WEEKDAYS
 from rookery.network.openings import openings
 from rookery.terms.frames import OPENINGS
 from rookery.terms.time import DAY, day_number, to_minute
@@ -77,7 +78,7 @@ def test_open_minutes_equal_a_plain_reading(make_feed, data):
     for from_at, length, full in shut:
         expected -= set(range(from_at, from_at + length)) if full else set()
 
-    covered = range(start - 2 * DAY, end + 60 * DAY)
+    covered = range(start - 2 * DAY, end + 64 * DAY)
     assert [minute for minute in worked if minute in covered] == sorted(expected & set(covered))
     assert all(open_at < close_at for open_at, close_at in found)
     assert all(close_at < next_open for (_, close_at), (next_open, _) in pairwise(found))
@@ -115,7 +116,7 @@ def test_a_closed_node_works_again_when_the_closure_ends(make_feed):
     before, after = spells(feed, at("2026-06-01"), at("2026-06-04"))
     assert before[1] == at("2026-06-01T08:00")
     assert after[0] == at("2026-06-01T10:00")
-    assert after[1] >= at("2026-06-04") + 60 * DAY
+    assert after[1] >= at("2026-06-04") + 64 * DAY
 
 
 def test_night_hours_count_to_the_day_they_open_on(make_feed):
@@ -140,20 +141,68 @@ def test_whole_days_touch_and_merge(make_feed):
     assert spells(feed, at("2026-03-26"), at("2026-04-05")) == [(at("2026-03-26T23:00"), at("2026-03-31T22:00"))]
 
 
-def test_hours_reach_beyond_the_slowest_transit_and_handling(make_feed):
-    """Hours are known for as long as anything that left in the span can be under way, a year at most."""
-    node = {"node_id": "a", "open_from": 480, "open_until": 960, "handling_minutes": 300}
-    lane = {"lane_id": "l", "from_node": "a", "to_node": "a"}
+def worked_after(feed, start: int, end: int, minute: int) -> int:
+    """Minutes that node 0 works from `minute` on, as far as its hours are known."""
+    return sum(max(0, close_at - max(open_at, minute)) for open_at, close_at in spells(feed, start, end))
+
+
+@pytest.mark.parametrize(
+    ("transit", "factor", "handling"), [(60, 1.0, 0), (60, 1.0, 6000), (40 * DAY, 3.0, 100), (500 * DAY, 1.5, 30_000)]
+)
+def test_hours_reach_until_the_last_arrival_is_handled(make_feed, transit, factor, handling):
+    """However slow the way to a node and however long its handling, its hours are known until both are over."""
+    feed = make_feed(
+        nodes=[{"node_id": "a", "open_from": 480, "open_until": 540, "handling_minutes": handling}, {"node_id": "b"}],
+        lanes=[{"lane_id": "l", "from_node": "b", "to_node": "a"}],
+        departures=[{"departure_id": "d", "lane_id": "l", "transit_minutes": transit, "transit_id": "t"}],
+        transit=[{"transit_id": "t", "quantile": 1.0, "factor": factor}],
+    )
     start, end = at("2026-06-01"), at("2026-06-02")
-    for transit, days in ((40 * DAY, 140), (1_000_000_000, 425)):
-        feed = make_feed(
-            nodes=[node],
-            lanes=[lane],
-            departures=[{"departure_id": "d", "lane_id": "l", "transit_minutes": transit}],
-            transit=[{"transit_id": "slow", "quantile": 1.0, "factor": 2.0}],
-        )
-        last = spells(feed, start, end)[-1]
-        assert end + (days - 1) * DAY < last[1] <= end + (days + 1) * DAY
+    assert worked_after(feed, start, end, end + int(transit * factor)) >= max(1, handling)
+    assert spells(feed, start, end)[-1][1] >= end + 63 * DAY
+
+
+def test_a_day_far_ahead_is_known_when_it_is_the_next_one_worked(make_feed):
+    """A node worked on one day next year is open then, and closed for good afterwards."""
+    feed = make_feed(
+        nodes=[{"node_id": "a", "calendar_id": "once"}, {"node_id": "b", "calendar_id": "daily"}],
+        calendar_dates=[{"calendar_id": "once", "date": date(2027, 1, 15)}],
+    )
+    start, end = at("2026-06-01"), at("2026-06-02")
+    assert spells(feed, start, end) == [(at("2027-01-15"), at("2027-01-16"))]
+    assert spells(feed, start, end, 1)[-1][1] < end + 66 * DAY, "what nobody needs is not laid out"
+
+
+def test_a_closure_far_ahead_is_minded_where_hours_reach_it(make_feed):
+    """Hours that are laid out further for long handling still mind what is closed out there."""
+    shut = (at("2026-12-01"), at("2026-12-11"))
+    feed = make_feed(
+        nodes=[{"node_id": "a", "open_from": 0, "open_until": 60, "handling_minutes": 60 * 250}],
+        closures=[{"node_id": "a", "from_at": shut[0], "until_at": shut[1]}],
+    )
+    start, end = at("2026-06-01"), at("2026-06-02")
+    found = spells(feed, start, end)
+    assert not [spell for spell in found if spell[0] < shut[1] and spell[1] > shut[0]]
+    assert worked_after(feed, start, end, end) >= 60 * 250
+
+
+@pytest.mark.parametrize(
+    ("calendar", "worked"),
+    [
+        ({"end_on": date(9999, 12, 31)} | dict.fromkeys(WEEKDAYS, False), 0),
+        ({"start_on": date(2026, 6, 1), "end_on": date(2026, 6, 30)}, 30),
+        ({"end_on": date(9999, 12, 31)}, 136_000),
+    ],
+    ids=["never", "a month", "for ever"],
+)
+def test_handling_that_no_calendar_holds_is_not_sought_without_end(make_feed, calendar, worked):
+    """A minute a day is not enough: hours end with the calendar's days, or with the year 2400."""
+    feed = make_feed(
+        nodes=[{"node_id": "a", "calendar_id": "c", "open_from": 0, "open_until": 1, "handling_minutes": 1_000_000}],
+        calendars=[{"calendar_id": "c", **calendar}],
+    )
+    found = sum(close_at - open_at for open_at, close_at in spells(feed, at("2026-06-01"), at("2026-06-02")))
+    assert found == pytest.approx(worked, rel=0.01)
 
 
 @pytest.mark.parametrize("calendar", ["ended", "missing"])

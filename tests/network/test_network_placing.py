@@ -221,3 +221,12 @@ def test_no_orders_make_no_parcels(make_feed, make_orders):
     assert dict(parcels.schema) == PARCELS
     assert parcels.is_empty()
     assert notices == ()
+
+
+def test_orders_for_unknown_services_are_counted_and_named_by_their_file(feed, make_orders):
+    """Of many alike a hundred are listed, the last notice stands for the others, and all name the file they are in."""
+    orders = make_orders(*({"from_node": "n0", "to_node": "n1", "service_id": "overnight"} for _ in range(250)))
+    parcels, notices = place(feed, orders, "monday.csv")
+    assert parcels.is_empty()
+    assert len(notices) == 101 and sum(notice.count for notice in notices) == 250
+    assert {notice.file for notice in notices} == {"monday.csv"}

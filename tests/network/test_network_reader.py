@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -232,6 +233,8 @@ PLANTED = [
         None,
         "daily 2025-05-01",
     ),
+    Planted("transit_not_rising", "transit.csv", swap("transit.csv", "1.4", "0.4"), 4, "factor", "0.4"),
+    Planted("transit_median", "transit.csv", swap("transit.csv", "0.5,1", "0.5,1.1"), 3, "factor", "road 1.1"),
     Planted("closure_target", "closures.csv", swap("closures.csv", "\nA,,", "\nA,AB,"), 2, None, "A AB"),
     Planted(
         "closure_span",
@@ -379,3 +382,31 @@ def test_a_damaged_zip_is_told(tmp_path):
     data[60:70] = bytes(10)
     (tmp_path / "feed.zip").write_bytes(data)
     assert [n.code for n in notices_of(tmp_path / "feed.zip")] == ["unreadable_file"]
+
+
+@pytest.mark.parametrize("name", ["zones.csv", "feed.json", "zones.parquet"])
+@pytest.mark.parametrize("what", ["pipe", "endless device"])
+def test_only_plain_files_are_read(tmp_path, name, what):
+    """A pipe nobody writes to and a device without end, also behind a link, are told at once and left alone."""
+    folder = write(tmp_path / "feed", {other: text for other, text in GOOD.items() if other.split(".")[0] not in name})
+    if what == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to("/dev/zero")
+    (found,) = notices_of(folder)
+    assert (found.code, found.file) == ("unreadable_file", name)
+    assert "no plain file" in found.message
+
+
+def test_a_pipe_for_a_feed_is_told(tmp_path):
+    """A pipe in the place of the .zip is told, not waited for."""
+    os.mkfifo(tmp_path / "feed.zip")
+    (found,) = notices_of(tmp_path / "feed.zip")
+    assert found.code == "unreadable_file" and "no plain file" in found.message
+
+
+def test_the_mark_of_a_sample_is_no_stranger(tmp_path):
+    """`sample` in feed.json is part of the format; another key is told."""
+    info = '{"name": "n", "version": "1", "currency": "EUR", "sample": "rookery tiny, seed 1", "colour": "red"}'
+    found = read_feed(write(tmp_path / "feed", GOOD | {"feed.json": info})).notices
+    assert [(notice.code, notice.value) for notice in found] == [("unknown_column", "colour")]

@@ -147,7 +147,7 @@ def test_an_unknown_size_and_a_negative_seed_are_refused(tmp_path):
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
-    """A sample replaces an earlier feed but nothing else."""
+    """A sample replaces an earlier sample but nothing else."""
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("keep me")
     with pytest.raises(Conflict):
@@ -163,3 +163,19 @@ def test_missing_fact_packages_are_named_with_their_remedy(tmp_path, monkeypatch
     with pytest.raises(RookeryError, match=r"pip install 'rookery\[samples\]'"):
         sample_network("country", 1, tmp_path / "out")
     assert not any(tmp_path.iterdir())
+
+
+def test_a_feed_made_by_hand_is_left_alone(tmp_path):
+    """A feed is replaced only while its feed.json says that it is a sample, and nothing has joined it."""
+    folder = sample_network("tiny", 1, tmp_path / "feed")
+    info = (folder / "feed.json").read_text()
+    (folder / "orders.csv").write_text("order_id\n")
+    with pytest.raises(Conflict, match="it also holds orders"):
+        sample_network("tiny", 2, folder)
+    (folder / "orders.csv").unlink()
+    (folder / "feed.json").write_text('{"name": "mine", "version": "1", "currency": "EUR"}')
+    with pytest.raises(Conflict, match=r"feed\.json was not written by this program"):
+        sample_network("tiny", 2, folder)
+    assert read_feed(folder).info.name == "mine"
+    (folder / "feed.json").write_text(info)
+    assert "seed 2" in (sample_network("tiny", 2, folder) / "feed.json").read_text()

@@ -122,30 +122,6 @@ PLANTED = [
         "t",
     ),
     Planted(
-        "transit_median",
-        "transit.csv",
-        both(
-            more("transit", transit_id="t", quantile=0.1, factor=0.9),
-            more("transit", transit_id="t", quantile=0.9, factor=1.3),
-            row("departures", 0, transit_id="t"),
-        ),
-        2,
-        "factor",
-        "t 1.1",
-    ),
-    Planted(
-        "transit_not_rising",
-        "transit.csv",
-        both(
-            more("transit", transit_id="t", quantile=0.9, factor=0.9),
-            more("transit", transit_id="t", quantile=0.5, factor=1.0),
-            row("zones", 0, delivery_id="t"),
-        ),
-        2,
-        "factor",
-        "0.9",
-    ),
-    Planted(
         "transit_one_point",
         "transit.csv",
         both(more("transit", transit_id="t", quantile=0.5, factor=1.0), row("departures", 0, transit_id="t")),

@@ -217,3 +217,40 @@ def test_a_file_with_bytes_changed_is_read_or_refused(form, cut, length, new):
 def test_the_columns_read_are_those_of_the_schema():
     """Every column of the format has a place in what is handed on."""
     assert [column.target for column in COLUMNS] == [name for name in ORDERS if name != "line"]
+
+
+ROW = {"order_id": "1", "from_node": "A", "to_node": "B", "ready_at": "2025-03-30T14:05Z", "weight_g": 12.5}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_every_row_left_out_is_counted_once(tmp_path, suffix):
+    """Beyond what notices list, and however many faults a row has, `left_out` counts the rows that do not go on."""
+    rows = [ROW | {"order_id": str(i), "weight_g": 1.0 if i < 3 else -1.0, "goods": "general" if i < 5 else "x"}
+            for i in range(400)]  # fmt: skip
+    rows += [ROW | {"order_id": "0"}, ROW | {"order_id": "no end", "to_node": None}]
+    file = tmp_path / f"o{suffix}"
+    frame = pl.DataFrame(rows, schema_overrides={"to_node": pl.String})
+    {".csv": frame.write_csv, ".jsonl": frame.write_ndjson, ".parquet": frame.write_parquet}[suffix](file)
+    orders = read_orders(file)
+    assert orders.frame.height == 3 and orders.left_out == 399
+    assert orders.file == file.name
+    assert len(orders.notices) < 399
+    assert check_orders(frame).left_out == 399
+
+
+def test_malformed_lines_count_as_rows_left_out(tmp_path):
+    """A line that is no row at all was meant as one."""
+    (tmp_path / "o.jsonl").write_text(
+        "\n".join([json.dumps(ROW), "{", "", "[]", json.dumps(ROW | {"order_id": "2", "goods": ["x"], "value": {}})])
+    )
+    assert read_orders(tmp_path / "o.jsonl").left_out == 3
+    assert read_orders(write(tmp_path, GOOD, "2,A", '"x', GOOD.replace("1,A", "3,A") + ",,,,", "\0")).left_out == 4
+
+
+def test_keys_made_up_line_by_line_are_told_to_a_limit(tmp_path):
+    """JSON lines with a new key on each line give a hundred notices or so, not one for each key."""
+    rows = [json.dumps(ROW | {"order_id": str(i), f"key {i}": i}) for i in range(500)]
+    (tmp_path / "o.jsonl").write_text("\n".join(rows))
+    orders = read_orders(tmp_path / "o.jsonl")
+    assert orders.frame.height == 500 and orders.left_out == 0
+    assert {notice.code for notice in orders.notices} == {"unknown_column"} and len(orders.notices) == 101

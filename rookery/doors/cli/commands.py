@@ -55,7 +55,7 @@ Start = Annotated[
 ]
 Horizon = Annotated[
     int | None,
-    typer.Option(min=1, help="Days of departures; default: 21, or 14 more than the longest due_days."),
+    typer.Option(min=1, max=3650, help="Days of departures; default: 21, or 14 more than the longest due_days."),
 ]
 Outcomes = Annotated[int, typer.Option(min=1, max=64, help="Equally likely transit times a departure; 1 = medians.")]
 
@@ -90,14 +90,14 @@ def plan(
     Bad rows are told on stderr and left out; the others are planned.
     Exit code 1 when no parcel could be planned.
     """
-    from rookery.base.files import refuse_foreign
     from rookery.doors.cli import console
     from rookery.doors.cli.plan_tables import print_plan
+    from rookery.flows.planning import PLAN_FOLDER
     from rookery.flows.planning import plan as plan_orders
     from rookery.network import read_feed
     from rookery.orders import read_orders
 
-    refuse_foreign(out, "manifest.json")  # now, rather than when the work is done
+    PLAN_FOLDER.refuse_foreign(out)  # now, rather than when the work is done
     with console.progress_bars() as progress:
         network, order_book = read_feed(feed), read_orders(orders)
         made = plan_orders(
@@ -283,7 +283,7 @@ def validate(
             notices = (*network.notices, *validate_feed(network))
             if orders is not None:
                 order_book = read_orders(orders)
-                notices = (*notices, *order_book.notices, *place(network, order_book.frame)[1])
+                notices = (*notices, *order_book.notices, *place(network, order_book.frame, order_book.file)[1])
         except InvalidInput as fault:
             if not fault.notices:
                 raise
@@ -302,7 +302,7 @@ def validate(
 
 @network_app.command("sample", epilog=examples("rookery network sample --size tiny --seed 7 --out feed/"))
 def network_sample(
-    out: Annotated[Path, typer.Option(help="Folder to write; an earlier feed there is replaced.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; an earlier sample there is replaced.")],
     size: Annotated[Size, typer.Option(help="12, about 120 or about 930 nodes.")] = "tiny",
     seed: Seed = 1,
 ) -> None:

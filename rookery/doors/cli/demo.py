@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rookery.base.files import write_aside
+from rookery.base.files import Output, write_aside
 from rookery.base.progress import Progress, silent
 from rookery.doors.cli import console
 from rookery.doors.cli.answer_tables import print_check
 from rookery.doors.cli.figures import examples, planned_parcels
-from rookery.doors.cli.page import write_page
+from rookery.doors.cli.page import GENERATOR, write_page
 from rookery.doors.cli.plan_tables import print_plan
 from rookery.doors.cli.words import seconds
 from rookery.flows.checking import check
@@ -29,9 +29,14 @@ from rookery.terms.frames import Feed, Orders
 
 SEED = 7
 OUTCOMES = 8
-MARKER = "index.html"
 MAP = ("map.png", "Map of the lanes used, as wide as their parcels")
 HISTOGRAM = ("histogram.png", "Cost, days and on-time chance by service")
+DEMO = Output(
+    name="demo",
+    marker="index.html",
+    says_so=lambda page: GENERATOR.encode() in page,
+    holds=frozenset({"index.html", "feed", "orders.parquet", "plan", MAP[0], HISTOGRAM[0]}),
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def run_demo(out: Path, *, headless: bool, as_json: bool, size: Size = "world", 
     """
     shown = console.err if as_json else console.out
     teller = _Teller(plain=headless or not console.err.is_terminal)
-    with write_aside(out, MARKER) as folder:
+    with write_aside(out, DEMO) as folder:
         story = _live(folder, out, size, count, teller)
         with teller.stage("drawing pictures"):
             _picture(folder, story)
@@ -63,7 +68,7 @@ def run_demo(out: Path, *, headless: bool, as_json: bool, size: Size = "world", 
     if as_json:
         console.print_json({**story.plan.summary, "check_violations": len(story.report.violations)})
     elif not headless and console.out.is_terminal:
-        webbrowser.open((out / MARKER).resolve().as_uri())
+        webbrowser.open((out / DEMO.marker).resolve().as_uri())
     return 1 if story.report.violations else 0
 
 
@@ -95,13 +100,13 @@ def _picture(folder: Path, story: _Story) -> None:
             drawn.append((draw_map(story.feed, story.plan.legs, folder / MAP[0]), MAP[1]))
             drawn.append((draw_histogram(parcels, story.feed.info.currency, folder / HISTOGRAM[0]), HISTOGRAM[1]))
     itineraries = examples(parcels, story.plan.legs)
-    write_page(folder / MARKER, story.plan, story.feed, parcels, story.report, itineraries, drawn)
+    write_page(folder / DEMO.marker, story.plan, story.feed, parcels, story.report, itineraries, drawn)
 
 
 def _farewell(out: Path, story: _Story, shown: Console) -> None:
     order = story.plan.parcels["order_id"][0]
     shown.print(
-        f"\nLook at [bold]{out / MARKER}[/] (page), [bold]{out}/*.png[/] and [bold]{out / 'plan'}[/] (Parquet).\n"
+        f"\nLook at [bold]{out / DEMO.marker}[/] (page), [bold]{out}/*.png[/] and [bold]{out / 'plan'}[/] (Parquet).\n"
         "Try next:\n"
         f"  rookery explain {out}/feed {out}/orders.parquet {order}\n"
         f"  rookery validate {out}/feed\n"

@@ -41,6 +41,10 @@ code { background: #f0ede4; border-radius: .3rem; padding: .1rem .35rem; font-si
 """
 
 
+GENERATOR = '<meta name="generator" content="rookery demo">'
+"""What says that a page, and the folder it stands in, is the demo's own."""
+
+
 def write_page(
     path: Path,
     plan: Plan,
@@ -65,7 +69,7 @@ def write_page(
     path.write_text(
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Rookery: {escape(feed.info.name)}</title><style>{STYLE}</style></head>\n<body>\n"
+        f"{GENERATOR}<title>Rookery: {escape(feed.info.name)}</title><style>{STYLE}</style></head>\n<body>\n"
         + "\n".join(body)
         + "\n</body></html>\n",
         encoding="utf-8",

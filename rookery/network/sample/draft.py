@@ -225,9 +225,10 @@ class Draft:
         """Adds a service."""
         self.rows["services"].append({"service_id": service_id, "name": name, "confidence": 0.95} | columns)
 
-    def write(self, folder: Path) -> None:
-        """Writes feed.json and the CSV files, rows in the order they were added."""
-        (folder / "feed.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.info)) + b"\n")
+    def write(self, folder: Path, sample: str) -> None:
+        """Writes feed.json, which says what `sample` it is of, and the CSV files, rows in the order they were added."""
+        info = msgspec.to_builtins(self.info) | {"sample": sample}
+        (folder / "feed.json").write_bytes(msgspec.json.format(msgspec.json.encode(info)) + b"\n")
         for table, columns in COLUMNS.items():
             names = columns.split()
             rows = self.rows[table]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -25,6 +28,7 @@ def tolerance(cost: float) -> float:
     return 1e-6 * max(1.0, abs(cost))
 
 
+@lru_cache(maxsize=1 << 16)  # every leg's times are written out, wrong or not
 def clock(minute: float | None) -> str:
     """A UTC minute as people read it."""
     if minute is None or minute >= FOREVER:
@@ -32,11 +36,33 @@ def clock(minute: float | None) -> str:
     return datetime.fromtimestamp(round(minute) * 60, UTC).strftime("%Y-%m-%d %H:%MZ")
 
 
-def rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a plan frame, instants as UTC minutes."""
+def rows(frame: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows of a plan frame, one at a time, instants as UTC minutes."""
     instants = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
     minutes = [pl.col(name).dt.epoch("us").cast(pl.Float64) / _MINUTE_US for name in instants]
-    return frame.with_columns(minutes).to_dicts()
+    return frame.with_columns(minutes).iter_rows(named=True)
+
+
+def _by_order(
+    parcels: pl.DataFrame, legs: pl.DataFrame
+) -> Iterator[tuple[dict[str, Any] | None, list[dict[str, Any]]]]:
+    """Every parcel with its legs, in order of order_id; legs that belong to no parcel come by themselves."""
+    named = pl.col("order_id").fill_null("")
+    sorted_legs = legs.with_columns(named).sort("order_id", "seq", maintain_order=True)
+    groups = ((order, list(group)) for order, group in groupby(rows(sorted_legs), itemgetter("order_id")))
+    order, mine = next(groups, (None, []))
+    for parcel in rows(parcels.with_columns(named).sort("order_id", maintain_order=True)):
+        while order is not None and order < parcel["order_id"]:
+            yield None, mine
+            order, mine = next(groups, (None, []))
+        if order == parcel["order_id"]:
+            yield parcel, mine
+            order, mine = next(groups, (None, []))
+        else:
+            yield parcel, []
+    while order is not None:
+        yield None, mine
+        order, mine = next(groups, (None, []))
 
 
 def run_name(departure_id: str, minute: float | None) -> str:
@@ -71,23 +97,22 @@ class Itineraries:
 
     def check(self, wished: list[Wish], parcels: pl.DataFrame, legs: pl.DataFrame) -> list[Trip]:
         """Checks all parcels; gives the known ones that appear once, planned or not."""
-        by_order: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for leg in rows(legs.sort("order_id", "seq", maintain_order=True)):
-            by_order[leg["order_id"]].append(leg)
         wishes = {wish.order_id: wish for wish in wished}
         trips: dict[str, Trip] = {}
-        for parcel in rows(parcels):
-            order = parcel["order_id"]
-            if order not in wishes:
-                self._findings.add("unknown_order", "an order of the file", order, order=order)
-            elif order in trips:
+        for parcel, mine in _by_order(parcels, legs):
+            order = mine[0]["order_id"] if parcel is None else parcel["order_id"]
+            if parcel is not None and order in wishes and order not in trips:
+                trips[order] = self._parcel(wishes[order], parcel, mine)
+                continue
+            if parcel is not None and order in trips:
                 self._findings.add("duplicate_order", "one row", "another", order=order)
-            else:
-                trips[order] = self._parcel(wishes[order], parcel, by_order.pop(order, []))
-        for order in wishes.keys() - trips.keys():
-            self._findings.add("missing_order", "a row", "none", order=order)
-        for order, stray in by_order.items():
-            self._findings.add("stray_leg", "no legs", len(stray), order=order)
+            elif parcel is not None:
+                self._findings.add("unknown_order", "an order of the file", order, order=order)
+            if mine:
+                self._findings.add("stray_leg", "no legs", len(mine), order=order)
+        for order in wishes:
+            if order not in trips:
+                self._findings.add("missing_order", "a row", "none", order=order)
         return list(trips.values())
 
     def _parcel(self, wish: Wish, parcel: dict[str, Any], legs: list[dict[str, Any]]) -> Trip:

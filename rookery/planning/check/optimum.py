@@ -14,7 +14,7 @@ from rookery.planning.check.reasons import Lanes
 from rookery.planning.check.runs import Runs
 from rookery.planning.check.wishes import Wish
 
-_EVEN = 1e-9  # relative difference below which two costs are the same, so that the earlier delivery decides
+_EVEN = 1e-12  # relative difference that rounding can make of two equal costs: the earlier delivery decides
 _SURE = 1e-9  # a chance may fall short of the confidence by this much through rounding
 
 

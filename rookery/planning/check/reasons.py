@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Hashable
 from functools import lru_cache
 
 import numpy as np
@@ -32,6 +34,7 @@ class Lanes:
         self._mode = [lane["mode"] for lane in lanes]
         self._weight = np.array([_or_inf(lane["max_weight_g"]) for lane in lanes])
         self._side = np.array([_or_inf(lane["max_side_mm"]) for lane in lanes])
+        self._weights, self._sides = np.unique(self._weight).tolist(), np.unique(self._side).tolist()
 
     def limits(self, wish: Wish) -> dict[str, NDArray[np.bool_]]:
         """For each limit by itself, the lanes that have departures and let the parcel through; by reason."""
@@ -41,6 +44,10 @@ class Lanes:
             "over_size": self._served & (wish.side <= self._side),
             "mode_not_allowed": self._served & self._modes(wish.modes),
         }
+
+    def kind(self, wish: Wish) -> Hashable:
+        """What the lanes' limits see of a parcel: its goods class and modes, and which limits its size keeps."""
+        return wish.goods, wish.modes, bisect_left(self._weights, wish.weight), bisect_left(self._sides, wish.side)
 
     def allowed(self, wish: Wish) -> NDArray[np.bool_]:
         """The lanes that have departures and let the parcel through under all limits."""

@@ -11,7 +11,7 @@ CODES: Mapping[str, str] = MappingProxyType(
     {
         "missing_order": "an order of the file is not in the plan",
         "duplicate_order": "an order is in the plan more than once",
-        "unknown_order": "the plan names an order that is not in the file",
+        "unknown_order": "the plan names an order that is not in the file, or asks for a service the feed lacks",
         "wrong_status": "the status is neither planned nor unassigned",
         "wrong_service": "the service is not the order's",
         "wrong_chargeable": "the chargeable weight is not max(weight, volume / divisor)",
@@ -44,9 +44,12 @@ CODES: Mapping[str, str] = MappingProxyType(
         "wrong_load": "a departure's load is not what the parcels on it add up to",
         "lost_flow": "what a node takes in, sends on, ships and delivers does not balance in loads.parquet",
         "wrong_capacity": "a departure's capacity in loads.parquet is not the feed's",
-        "wrong_total": "a figure of summary.json is not the sum of the parcels'",
+        "wrong_total": "a figure of summary.json is missing, or not what the parcels and loads add up to",
     }
 )
+
+
+_VAST = 1e300
 
 
 class Violation(Struct, frozen=True, omit_defaults=True):
@@ -84,3 +87,10 @@ class Findings:
         self, code: str, expected: object, found: object, *, order: str = "", departure: str = "", node: str = ""
     ) -> None:
         self.violations.append(Violation(code, CODES[code], str(expected), str(found), order, departure, node))
+
+
+def figure(told: object) -> float | None:
+    """A figure of summary.json as a number; None when it is none."""
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return None
+    return float(told) if abs(told) < _VAST else None  # NaN is not less either

@@ -1,118 +1,82 @@
-"""Checks loads.parquet and summary.json against the parcels."""
+"""Checks summary.json: every figure of the public text is there and is what parcels, loads and optima add up to."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import Any
 
-import polars as pl
+from rookery.planning.check.itinerary import Trip, tolerance
+from rookery.planning.check.report import Findings, figure
 
-from rookery.planning.check.itinerary import Itineraries, Trip, rows, run_name, tolerance
-from rookery.planning.check.report import Findings
-from rookery.planning.check.runs import Runs
-from rookery.terms.frames import Feed
+FIGURES = (
+    "parcels", "planned", "unassigned", "cost", "lower_bound", "gap", "congestion_gap", "capacity_violations",
+    "on_time_expected", "seconds", "parcels_per_second",
+)  # fmt: skip
+"""What a summary must hold; congestion_gap may be null."""
+_ROUNDING = 1e-9  # of the sum of the optima, which the lower bound may exceed by that share
 
-_HAIR = 1e-6
 
-
-def check_loads(
-    feed: Feed,
-    runs: Runs,
-    itineraries: Itineraries,
-    loads: pl.DataFrame,
-    ridden: list[tuple[Trip, list[tuple[int, float]]]] | None,
+def check_summary(
+    trips: list[Trip],
+    summary: dict[str, Any],
+    overloads: int,
+    optimum: float | None,
+    excess: float,
+    error: float,
     findings: Findings,
-) -> int:
-    """Checks every load against who rides (None: not known for every parcel); gives the overloaded departures."""
-    pieces: dict[int, float] = defaultdict(float)
-    grams: dict[int, float] = defaultdict(float)
-    for trip, path in ridden or []:
-        for run, chance in path:
-            pieces[run] += chance * trip.wish.pieces
-            grams[run] += chance * trip.wish.pieces * trip.wish.weight
-    capacity_g, capacity_parcels = (
-        feed.departures["capacity_g"].to_list(),
-        feed.departures["capacity_parcels"].to_list(),
-    )
-    names = feed.departures["departure_id"].to_list()
-    overloads, seen = 0, set()
-    for load in rows(loads):
-        name = run_name(load["departure_id"], load["depart_at"])
-        run = itineraries.run_of.get((load["departure_id"], load["depart_at"]))
-        if run is None or run in seen:
-            findings.add("no_such_departure", "one row a dated departure", name, departure=name)
-            continue
-        seen.add(run)
-        if ridden is not None:
-            for unit, true in (("parcels", pieces[run]), ("grams", grams[run])):
-                if load[unit] is None or not abs(load[unit] - true) <= tolerance(true):
-                    findings.add("wrong_load", f"{true} {unit}", load[unit], departure=name)
-        row, factor = runs.departure[run], float(runs.factor[run])
-        over = False
-        for unit, limit in (("parcels", capacity_parcels[row]), ("grams", capacity_g[row])):
-            told = load["capacity_parcels" if unit == "parcels" else "capacity_g"]
-            limit = None if limit is None else limit * factor
-            if (told is None) != (limit is None) or (limit is not None and not abs(told - limit) <= tolerance(limit)):
-                findings.add("wrong_capacity", limit, told, departure=name)
-            over |= limit is not None and (load[unit] or 0.0) > limit * (1 + _HAIR) + _HAIR
-        overloads += over
-    for run in [run for run, load in pieces.items() if load > 0 and run not in seen]:
-        name = run_name(names[runs.departure[run]], float(runs.depart[run]))
-        findings.add("wrong_load", f"{pieces[run]} parcels", "no row", departure=name)
-    return overloads
-
-
-def check_flow(
-    feed: Feed, runs: Runs, itineraries: Itineraries, trips: list[Trip], loads: pl.DataFrame, findings: Findings
 ) -> None:
-    """Checks that loads lose nothing on the way: a node's arrivals less departures are what it delivers less ships.
+    """Checks every figure that follows from the plan, and that the lower bound is one.
 
-    Every planned parcel leaves its origin and arrives at its destination under every outcome, so expected loads balance
-    exactly whatever the policy: this holds for any K, also where the policies themselves are not found again.
+    `optimum`: the sum of all optima, None when not all were found again; `excess`: by how much the plan is dearer where
+    they were; `error`: what the grouping of weights admits to, a piece.
     """
-    kept: dict[tuple[int, str], float] = defaultdict(float)
-    moved: dict[int, float] = defaultdict(float)
-    for trip in trips:
-        if trip.parcel["status"] == "planned" and trip.wish.origin != trip.wish.destination:
-            wish = trip.wish
-            for unit, amount in (("parcels", wish.pieces), ("grams", wish.pieces * wish.weight)):
-                kept[wish.destination, unit] += amount
-                kept[wish.origin, unit] -= amount
-    for load in rows(loads):
-        run = itineraries.run_of.get((load["departure_id"], load["depart_at"]))
-        if run is not None:
-            for unit in ("parcels", "grams"):
-                amount = float("nan") if load[unit] is None else load[unit]
-                kept[int(runs.to[run]), unit] -= amount
-                kept[int(runs.origin[run]), unit] += amount
-                moved[int(runs.to[run])] += abs(amount)
-                moved[int(runs.origin[run])] += abs(amount)
-    names = feed.nodes["node_id"].to_list()
-    for (node, unit), rest in kept.items():
-        if not abs(rest) <= tolerance(moved[node]):
-            findings.add("lost_flow", f"{unit} in balance", f"{rest:+g}", node=names[node])
+    for name in FIGURES:
+        told = summary.get(name)
+        if name not in summary or (told is None and name != "congestion_gap"):
+            findings.add("wrong_total", name, "none")
+        elif told is not None and name not in ("unassigned", "seconds") and figure(told) is None:
+            findings.add("wrong_total", f"{name}, a number", told)
+    pieces = sum(trip.wish.pieces for trip in trips)
+    planned = [trip for trip in trips if trip.parcel["status"] == "planned"]
+    cost = sum(trip.parcel["cost"] or 0.0 for trip in trips)
+    on_time = sum(trip.wish.pieces * (trip.parcel["on_time_probability"] or 0.0) for trip in planned)
+    true: dict[str, float] = {
+        "parcels": pieces,
+        "planned": sum(trip.wish.pieces for trip in planned),
+        "cost": cost,
+        "capacity_violations": overloads,
+        "on_time_expected": on_time / pieces if pieces else 0.0,
+    }
+    bound = figure(summary.get("lower_bound"))
+    if bound is not None:
+        true["gap"] = (cost - bound) / cost if cost > 0 else 0.0
+        _check_bound(bound, cost, optimum, excess, error, findings)
+    for name, truth in true.items():
+        told = figure(summary.get(name))
+        if told is not None and not abs(told - truth) <= tolerance(truth):  # so that NaN is caught too
+            findings.add("wrong_total", f"{name} {truth}", told)
+    _check_reasons(trips, summary.get("unassigned"), findings)
 
 
-def check_summary(trips: list[Trip], summary: dict[str, Any], findings: Findings) -> None:
-    """Checks the totals of pieces and cost, and that the lower bound is not above the cost."""
+def _check_bound(
+    bound: float, cost: float, optimum: float | None, excess: float, error: float, findings: Findings
+) -> None:
+    """No plan is cheaper than the bound; what parcels are dearer than their optimum lies between it and the cost."""
+    if not bound <= cost + tolerance(cost):
+        findings.add("wrong_total", f"lower_bound at most {cost}", bound)
+    if optimum is not None and not bound <= optimum + _ROUNDING * max(1.0, abs(optimum)):
+        findings.add("wrong_total", f"lower_bound at most {optimum}, the sum of the optima", bound)
+    for what, amount in (("what parcels are above their optimum", excess), ("grouping_error_max_per_parcel", error)):
+        if not amount <= cost - bound + tolerance(cost):
+            findings.add("wrong_total", f"cost - lower_bound at least {amount}, {what}", cost - bound)
+
+
+def _check_reasons(trips: list[Trip], told: object, findings: Findings) -> None:
     unassigned: dict[str, int] = defaultdict(int)
     for trip in trips:
         if trip.parcel["status"] == "unassigned":
             for reason in trip.parcel["reasons"] or []:
                 unassigned[reason] += trip.wish.pieces
-    cost = sum(trip.parcel["cost"] or 0.0 for trip in trips)
-    true: dict[str, float] = {
-        "parcels": sum(trip.wish.pieces for trip in trips),
-        "planned": sum(trip.wish.pieces for trip in trips if trip.parcel["status"] == "planned"),
-        "cost": cost,
-    }
-    for name, figure in true.items():
-        told = summary.get(name)
-        if told is None or not abs(told - figure) <= tolerance(figure):
-            findings.add("wrong_total", f"{name} {figure}", told)
-    told = summary.get("unassigned")
-    if isinstance(told, dict) and {reason: n for reason, n in told.items() if n} != dict(unassigned):
+    said = {reason: n for reason, n in told.items() if n} if isinstance(told, dict) else told
+    if told is not None and said != dict(unassigned):
         findings.add("wrong_total", f"unassigned {dict(unassigned)}", told)
-    bound = summary.get("lower_bound")
-    if bound is not None and not bound <= cost + tolerance(cost):
-        findings.add("wrong_total", f"lower_bound at most {cost}", bound)

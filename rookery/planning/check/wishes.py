@@ -12,6 +12,8 @@ from rookery.planning.check.runs import Distributions
 from rookery.terms.frames import Feed
 from rookery.terms.goods import DEFAULT_CONFIDENCE, DEFAULT_LATE_COST, UNASSIGNED_PER_LATE
 
+_NOTHING: frozenset[str] = frozenset()  # one for all: an empty set of its own is a third of a wish
+
 
 class Wish(NamedTuple):
     """One order as the network must serve it; minutes UTC, prices per piece, places as rows of the feed."""
@@ -54,11 +56,15 @@ class Wish(NamedTuple):
 
 
 def wishes(feed: Feed, orders: pl.DataFrame, outcomes: int) -> list[Wish]:
-    """Every order of the file, in file order."""
+    """Every order that can be planned, in file order: one for a service the feed lacks is left out of plans."""
     places = _Places(feed)
     services = {row["service_id"]: row for row in feed.services.iter_rows(named=True)}
     law = Distributions(feed.transit)
-    return [_wish(order, places, services, law, feed, outcomes) for order in orders.iter_rows(named=True)]
+    return [
+        _wish(order, places, services, law, feed, outcomes)
+        for order in orders.iter_rows(named=True)
+        if order["service_id"] is None or order["service_id"] in services
+    ]
 
 
 def _wish(
@@ -87,7 +93,7 @@ def _wish(
         order_id=order["order_id"],
         origin=origin,
         destination=destination,
-        missing=frozenset(from_missing | to_missing),
+        missing=frozenset(from_missing | to_missing) or _NOTHING,
         timezone="UTC" if destination < 0 else places.timezone[destination],
         ready=order["ready_at"],
         start=start,
@@ -96,7 +102,7 @@ def _wish(
         side=max(length or 0.0, width or 0.0, height or 0.0),
         chargeable=max(order["weight_g"], volumetric),
         goods=order["goods"] or "general",
-        modes=frozenset(service.get("modes") or ()),
+        modes=frozenset(service.get("modes") or ()) or _NOTHING,
         service_id=order["service_id"],
         confidence=_first(service.get("confidence"), DEFAULT_CONFIDENCE),
         late_cost=late_cost,
