@@ -105,7 +105,7 @@ def test_odd_prices_are_planned_exactly(change, case: random_feeds.Case) -> None
     _agrees(change(case))
 
 
-@pytest.mark.parametrize("change", [random_feeds.dear, random_feeds.even])
+@pytest.mark.parametrize("change", [random_feeds.timeless, random_feeds.dear, random_feeds.even])
 @given(case=random_feeds.cases())
 @_some
 def test_small_tables_keep_their_word(change, case: random_feeds.Case) -> None:

@@ -11,7 +11,7 @@ CODES: Mapping[str, str] = MappingProxyType(
     {
         "missing_order": "an order of the file is not in the plan",
         "duplicate_order": "an order is in the plan more than once",
-        "unknown_order": "the plan names an order that is not in the file, or asks for a service the feed lacks",
+        "unknown_order": "the plan names an order that is not in the file, or one for a service the feed lacks",
         "wrong_status": "the status is neither planned nor unassigned",
         "wrong_service": "the service is not the order's",
         "wrong_chargeable": "the chargeable weight is not max(weight, volume / divisor)",
