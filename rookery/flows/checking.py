@@ -116,7 +116,7 @@ def _first_line(fault: BaseException) -> str:
 
 def check(
     feed: Feed,
-    orders: Orders | pl.DataFrame,
+    orders: Orders | pl.DataFrame | str | Path,
     plan: Plan | str | Path,
     *,
     sample: int | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -21,7 +22,7 @@ from rookery.terms.time import DAY, NEVER, from_minute, to_minute
 
 def explain(
     feed: Feed,
-    orders: Orders | pl.DataFrame,
+    orders: Orders | pl.DataFrame | str | Path,
     order_id: str,
     *,
     start: datetime | None = None,

@@ -21,7 +21,7 @@ import polars as pl
 from rookery.base.files import Output, json_says, write_aside
 from rookery.base.progress import Progress, silent
 from rookery.network import expand, place
-from rookery.orders import check_orders
+from rookery.orders import check_orders, read_orders
 from rookery.planning.ops import Model, compile_model, plan_parcels, unassigned_reasons
 from rookery.planning.policy import write_policy
 from rookery.planning.results import legs_frame, loads_frame, overloaded, parcel_numbers, parcels_frame
@@ -36,6 +36,7 @@ PLAN_FOLDER = Output(
     says_so=json_says("program", "rookery"),
     holds=frozenset({"parcels.parquet", "legs.parquet", "loads.parquet", "summary.json", "manifest.json", "policy"}),
 )
+EARLIEST_YEAR, LATEST_YEAR = 1970, 2199
 LEAST_HORIZON_DAYS = 21
 MOST_HORIZON_DAYS = 3650
 MOST_OUTCOMES = 64
@@ -95,8 +96,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def as_orders(orders: Orders | pl.DataFrame) -> Orders:
-    """Orders as read. A frame goes through the same checks as a file, unless it is (part of) what was read already."""
+def as_orders(orders: Orders | pl.DataFrame | str | Path) -> Orders:
+    """Orders as read: a path is read, a frame goes through the same checks, unless it is (part of) what was read."""
+    if isinstance(orders, str | Path):
+        return read_orders(orders)
     if isinstance(orders, Orders):
         return orders
     return Orders(orders) if dict(orders.schema) == ORDERS else check_orders(orders)
@@ -127,6 +130,10 @@ def refuse_senseless(outcomes: int, start: datetime | None = None) -> None:
         )
     if start is not None and start.tzinfo is None:
         raise InvalidInput("plan.start", f"The start {start} has no time zone.", "write it with an offset, e.g. ...Z")
+    if start is not None and not EARLIEST_YEAR <= start.year <= LATEST_YEAR:
+        raise InvalidInput(
+            "plan.start", f"The start {start} is not between {EARLIEST_YEAR} and {LATEST_YEAR}.", "mend the year"
+        )
 
 
 def model_of(feed: Feed, start: int, horizon_days: int, outcomes: int) -> Model:
@@ -136,7 +143,7 @@ def model_of(feed: Feed, start: int, horizon_days: int, outcomes: int) -> Model:
 
 def plan(
     feed: Feed,
-    orders: Orders | pl.DataFrame,
+    orders: Orders | pl.DataFrame | str | Path,
     *,
     start: datetime | None = None,
     horizon_days: int | None = None,
@@ -186,8 +193,7 @@ def plan(
     cost, bound = fsum(numbers["cost"]), nextafter(fsum(numbers["bound"]), -inf)
     error = np.where(planned, numbers["cost"] - numbers["bound"], 0.0)
     overloads = overloaded(loads)
-    if overloads:
-        notices = (*notices, _overload_notice(overloads))
+    notices = (*notices, *_plan_notices(parcels, begin, days, len(model.timetable.cutoff), overloads, orders.file))
     seconds = sum(stages.seconds.values())
     summary = {
         "orders": table.height,
@@ -256,14 +262,46 @@ def _by_reason(reasons: pl.Series, pieces: np.ndarray) -> dict[str, int]:
     return {reason: int(count) for reason, count in counted.iter_rows()}
 
 
-def _overload_notice(count: int) -> Notice:
-    return Notice(
-        severity="warning",
-        code="departures_overloaded",
-        message=f"{count} dated departures carry more than their capacity: capacity is reported, not yet enforced",
-        remedy="see loads.parquet; add capacity there or move orders to another service",
-        file="loads.parquet",
-    )
+def _plan_notices(
+    parcels: pl.DataFrame, begin: int, days: int, departures: int, overloads: int, file: str
+) -> list[Notice]:
+    """What is odd about a plan as a whole."""
+    notices = []
+    end = begin + days * DAY
+    behind = parcels.filter(pl.col("ready_at") >= end).height
+    if behind:
+        notices.append(
+            Notice(
+                severity="warning",
+                code="orders_beyond_horizon",
+                message=f"{behind} of {parcels.height} orders are ready only after the horizon, {_iso(begin)} to "
+                f"{_iso(end)}: it begins with the earliest order unless told otherwise",
+                remedy="mend stale ready_at, or give a later --start or more --horizon-days",
+                file=file,
+                column="ready_at",
+            )
+        )
+    if departures == 0:
+        notices.append(
+            Notice(
+                severity="warning",
+                code="no_departures",
+                message=f"no departure of the feed runs between {_iso(begin)} and {_iso(end)}",
+                remedy="look at the calendars' start_on and end_on, or plan other days",
+                file="calendars.csv",
+            )
+        )
+    if overloads:
+        notices.append(
+            Notice(
+                severity="warning",
+                code="departures_overloaded",
+                message=f"{overloads} dated departures carry more than their capacity, which is reported, not enforced",
+                remedy="see loads.parquet; add capacity there or move orders to another service",
+                file="loads.parquet",
+            )
+        )
+    return notices
 
 
 def _iso(minute: int) -> str:

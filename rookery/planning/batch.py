@@ -20,8 +20,11 @@ from rookery.planning.engine.catch import first_rows
 from rookery.planning.timetable import Timetable
 
 EXACT_WORK = 2e10
-"""Classes x departures x outcomes, summed over destinations, up to which every weight is planned exactly."""
-EXACT_ROUNDS = ((4, 1e-7), (0, np.inf))
+"""Classes x departures x outcomes, summed over destinations, up to which every weight is planned exactly.
+
+A class, for this count, is a chargeable weight, due time, costs of lateness and time, goods and limits.
+"""
+EXACT_ROUNDS = ((4, 1e-9), (0, np.inf))
 CLOSE_ROUNDS = ((8, 1e-5), (0, np.inf))
 GROUPED_ROUNDS = ((8, 2e-2), (8, np.inf))
 """(columns a class, 0 = one for every weight; error as a share of its cost up to which a parcel is settled)."""
@@ -57,7 +60,8 @@ def assign(
     column = {name: parcels[name].to_numpy() for name in parcels.columns if parcels[name].dtype.is_numeric()}
     grams = column["chargeable_g"].astype(np.float64)
     row = first_rows(column["origin"], column["start_at"], net.node_from, net.node_rows, timetable.cutoff, len(net.frm))
-    distinct = pl.DataFrame({"class": class_of, "grams": grams}).n_unique()
+    told_apart = [name for name in classes.columns if name not in ("zone", "confidence")]
+    distinct = classes.select(told_apart)[class_of].with_columns(grams=pl.Series(grams)).n_unique()
     exact = float(distinct) * len(net.frm) * timetable.outcomes < EXACT_WORK
     # with few weights a class, columns for all that the first round leaves open cost no more than that round did
     few = distinct <= FEW_WEIGHTS * classes.height

@@ -13,9 +13,9 @@ from rookery.planning.ops import Model
 from rookery.planning.tables import Journey, Tables, parcel_tables
 from rookery.terms.goods import GOODS, MODES
 from rookery.terms.ids import DepartureId, LaneId, NodeId, OrderId
-from rookery.terms.time import DAY, from_minute
+from rookery.terms.time import from_minute
 
-LOOK_BACK = DAY
+LOOK_BACK = 240
 """How long ago a departure may have gone to be named as missed, in minutes."""
 
 

@@ -48,6 +48,7 @@ _COLUMNS = {
     "destination": pl.String,
     "goods": pl.String,
     "due_minute": pl.Int64,
+    "heaviest_g": pl.Float64,
     "time_cost_per_day": pl.Float64,
     "cost_step": pl.Float64,
 }
@@ -82,11 +83,16 @@ class PolicyTable:
     rate: NDArray[np.float64]  # (C) feed currency a minute in the network
     due: NDArray[np.int64]  # (C) UTC minute
     to: dict[tuple[str, str], range]  # columns of each destination and class of goods, by due time
+    services: list[str | None]  # (C)
+    heaviest: NDArray[np.float64]  # (C) grams of the heaviest parcel a column stands for
+    start: int  # UTC minute from which departures are in the table
 
     @classmethod
     def open(cls, folder: str | Path) -> PolicyTable:
         """Map a table into memory. Raises NotFound when there is none, InvalidInput when it is not of this format."""
         folder = Path(folder)
+        if (folder / "policy" / "index.json").is_file():  # the plan's folder does as well
+            folder = folder / "policy"
         if not (folder / "index.json").is_file():
             raise NotFound("policy.none_here", f"{folder} holds no policy table.", "plan again with --policy")
         try:
@@ -113,6 +119,9 @@ class PolicyTable:
             step=columns["cost_step"].to_numpy().copy(),
             rate=columns["time_cost_per_day"].to_numpy() / 1440,
             due=columns["due_minute"].to_numpy().copy(),
+            services=columns["service_id"].to_list(),
+            heaviest=columns["heaviest_g"].to_numpy().copy(),
+            start=int(index.get("start", 0)),
             to={(place, goods): range(row, row + count) for place, goods, row, count in kinds.iter_rows()},
             **arrays,
         )
@@ -121,25 +130,50 @@ class PolicyTable:
         """The columns of a destination and class of goods, by due time. Empty when none was planned."""
         return self.to.get((destination, goods), range(0))
 
-    def column(self, destination: str, due_at: datetime | None = None, goods: str = "general") -> int:
-        """The column for a parcel: the latest due time not after its own, or the earliest there is. Raises NotFound.
+    def column(
+        self,
+        destination: str,
+        due_at: datetime | None = None,
+        goods: str = "general",
+        *,
+        service_id: str | None = None,
+        weight_g: float = 0.0,
+    ) -> int:
+        """The column for a parcel: the latest due time not after its own (or the earliest there is). Raises NotFound.
 
-        Only destination, goods and due time choose it. Where several columns share these (other zones, services,
-        weights or limits), it is the last of them; `columns` tells them apart for whoever must.
+        Only columns that stand for parcels of this destination, goods, service (when given) and at least this weight
+        are looked at; of those with the same due time, the one for the lightest parcels, whose lanes bar least.
         """
-        every = self.columns_to(destination, goods)
+        refuse_naive(due_at)
+        every = [
+            column
+            for column in self.columns_to(destination, goods)
+            if self.heaviest[column] >= weight_g and service_id in (None, self.services[column])
+        ]
         if not every:
+            service = "" if service_id is None else f" of service {service_id}"
             raise NotFound(
                 "policy.no_column",
-                f"No parcel of {goods} goods to {destination} was planned.",
-                "plan with orders to it, or ask for one that was",
+                f"The table has no column for {goods} goods{service} of {weight_g:g} g to {destination}.",
+                "plan with orders like it, or look the parcel up with explain",
             )
         due = int(NEVER) if due_at is None else to_minute(due_at)
-        within = [column for column in every if self.due[column] <= due]
-        return within[-1] if within else every[0]
+        within = [int(self.due[column]) for column in every if self.due[column] <= due]
+        wanted = max(within) if within else min(int(self.due[column]) for column in every)
+        return min((column for column in every if self.due[column] == wanted), key=lambda column: self.heaviest[column])
 
     def move(self, column: int, node: str, at: datetime) -> Move | None:
-        """The next move of a parcel of `column` that is ready at `node` now; None = no way on. Raises NotFound."""
+        """The next move of a parcel of `column` that is ready at `node` now; None = no way on (or already there).
+
+        Raises NotFound for an unknown node, InvalidInput for an instant without offset or before the table begins.
+        """
+        refuse_naive(at)
+        if to_minute(at) < self.start:
+            raise InvalidInput(
+                "policy.too_early",
+                f"{at} is before the table begins ({from_minute(self.start)}).",
+                "plan again with an earlier --start",
+            )
         if node not in self.nodes:
             raise NotFound("policy.unknown_node", f"The table has no node {node!r}.", "take a node_id of the feed")
         places, cost, chance = self.moves(np.array([column]), np.array([self.nodes[node]]), np.array([to_minute(at)]))
@@ -212,6 +246,12 @@ def _out_of_range() -> InvalidInput:
     return InvalidInput(
         "policy.out_of_range", "The table has no column, or no node, of this number.", "use `column` and `nodes`"
     )
+
+
+def refuse_naive(at: datetime | None) -> None:
+    """Raises InvalidInput for an instant that does not say where on Earth it is meant."""
+    if at is not None and at.tzinfo is None:
+        raise InvalidInput("time.naive", f"{at} has no time zone.", "give an aware datetime, e.g. tzinfo=timezone.utc")
 
 
 def _fitting(

@@ -104,3 +104,38 @@ def test_a_parcel_may_be_handled_long_after_the_horizon(make_feed, make_orders, 
     made = plan(feed, orders, outcomes=outcomes)
     assert made.parcels["expected_at"].to_list() == [ready]
     assert rk.check(feed, orders, made).violations == []
+
+
+def test_one_stale_order_does_not_silently_spoil_the_plan(make_feed, make_orders):
+    """An order from months ago moves the horizon there: a notice says how many orders lie behind it and what to do."""
+    feed = make_feed(
+        nodes=[{"node_id": "A"}, {"node_id": "B"}],
+        lanes=[{"lane_id": "AB", "from_node": "A", "to_node": "B"}],
+        departures=[{"departure_id": "d", "lane_id": "AB"}],
+    )
+    orders = make_orders(
+        {"order_id": "stale", "from_node": "A", "to_node": "B", "ready_at": READY - 90 * 1440},
+        {"order_id": "fresh", "from_node": "A", "to_node": "B", "ready_at": READY},
+    )
+    notices = {notice.code: notice for notice in plan(feed, orders).notices}
+    assert "1 of 2 orders" in notices["orders_beyond_horizon"].message
+    assert "--start" in notices["orders_beyond_horizon"].remedy
+
+
+def test_days_without_departures_are_told(make_feed, make_orders):
+    """When every calendar is over, the plan says so instead of only refusing parcels."""
+    feed = make_feed(
+        nodes=[{"node_id": "A"}, {"node_id": "B"}],
+        lanes=[{"lane_id": "AB", "from_node": "A", "to_node": "B"}],
+        departures=[{"departure_id": "d", "lane_id": "AB"}],
+    )
+    orders = make_orders({"order_id": "o", "from_node": "A", "to_node": "B", "ready_at": READY + 400 * 1440})
+    assert "no_departures" in {notice.code for notice in plan(feed, orders).notices}
+
+
+def test_orders_may_be_given_as_a_path(tmp_path):
+    """`plan(feed, "orders.csv")` reads the file."""
+    rk.sample_network("tiny", 1, tmp_path / "feed")
+    feed = rk.read_feed(tmp_path / "feed")
+    rk.write_orders(rk.sample_orders(feed, 20, 1), tmp_path / "orders.csv")
+    assert plan(feed, str(tmp_path / "orders.csv")).parcels.height == 20

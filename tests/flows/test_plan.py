@@ -223,9 +223,28 @@ def test_a_damaged_or_missing_table_says_so(policy, tmp_path):
         rk.PolicyTable.open(tmp_path)
 
 
-def test_asking_a_table_for_the_unknown_is_an_error(policy):
-    """An unknown node or destination is named."""
+def test_a_column_fits_the_weight_and_service_asked_for(policy):
+    """A parcel heavier than those a column stands for, or of another service, does not get it."""
     _, table = policy
+    row = table.columns.row(0, named=True)
+    destination, goods, service = row["destination"], row["goods"], row["service_id"]
+    column = table.column(destination, goods=goods, service_id=service, weight_g=row["heaviest_g"])
+    found = table.columns.row(column, named=True)
+    assert found["service_id"] == service and found["heaviest_g"] >= row["heaviest_g"]
+    with pytest.raises(rk.NotFound, match="no column"):
+        table.column(destination, goods=goods, weight_g=1e9)
+    with pytest.raises(rk.NotFound, match="teleport"):
+        table.column(destination, goods=goods, service_id="teleport")
+
+
+def test_asking_a_table_for_the_unknown_is_an_error(policy):
+    """An unknown node or destination, an instant without offset or before the table begins is named."""
+    _, table = policy
+    node = next(iter(table.nodes))
+    with pytest.raises(rk.InvalidInput, match="no time zone"):
+        table.move(0, node, datetime(2026, 9, 15))
+    with pytest.raises(rk.InvalidInput, match="before the table begins"):
+        table.move(0, node, datetime(2020, 9, 15, tzinfo=UTC))
     with pytest.raises(rk.NotFound, match="nowhere"):
         table.column("nowhere")
     with pytest.raises(rk.NotFound, match="nowhere"):
