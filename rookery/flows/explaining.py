@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from rookery.flows.planning import as_orders, cores, horizon_of, model_of, refuse_senseless
@@ -94,7 +95,7 @@ def _told(
         status="planned",
         currency=feed.info.currency,
         due_at=due,
-        promised_at=from_minute(int(day_end([timezone], pl.Series([by]).to_numpy())[0])),
+        promised_at=from_minute(int(day_end(timezone, np.array([by]))[0])),
         expected_at=from_minute(round(float(expected))),
         on_time_probability=chance,
         cost=cost,

@@ -26,7 +26,7 @@ A class, for this count, is a chargeable weight, due time, costs of lateness and
 """
 EXACT_ROUNDS = ((4, 1e-9), (0, np.inf))
 CLOSE_ROUNDS = ((8, 1e-5), (0, np.inf))
-GROUPED_ROUNDS = ((8, 2e-2), (8, np.inf))
+GROUPED_ROUNDS = ((8, 4e-2), (8, np.inf))
 """(columns a class, 0 = one for every weight; error as a share of its cost up to which a parcel is settled)."""
 FEW_WEIGHTS = 8
 """Distinct weights a class, on average, up to which those that the first round leaves open get columns of their own."""

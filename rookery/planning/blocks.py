@@ -103,7 +103,7 @@ class Work:
         """Scan every block of `grid` and follow the parcels `which` through it."""
         self.columns += len(grid.place)
         near, far = grid.place[grid.near], grid.place[grid.far]
-        order = np.lexsort((row[which], near))
+        order = np.argsort(near * (len(self.net.frm) + 1) + row[which])
         which, near, far, share = which[order], near[order], far[order], grid.share_far[order]
         blocks = int(grid.place.max()) // LANES + 1
         column_from = np.searchsorted(grid.place, np.arange(blocks + 1) * LANES)

@@ -96,7 +96,8 @@ def weigh(class_of: NDArray[np.int64], grams: NDArray[np.float64], most: int) ->
     weights, rank = np.unique(grams, return_inverse=True)
     span = len(weights) + 1
     key = class_of * span + rank  # one sortable whole number: class, then weight
-    keys = np.unique(key)
+    keys = np.sort(key)  # a sort is several times faster than what np.unique does with whole numbers
+    keys = keys[np.diff(keys, prepend=-1) != 0]
     if most and len(keys):
         keys = _spread(keys, weights, most)
     pair_class, pair_grams = keys // span, weights[keys % span]

@@ -53,7 +53,7 @@ def frontier(model: Model, parcel: pl.DataFrame, confidence: float) -> list[Offe
             for column in range(len(part)):
                 journey = tables.follow(column, row, confidence)
                 if journey is not None:
-                    promised = int(day_end([timezone], np.array([journey.by_at]))[0])
+                    promised = int(day_end(timezone, np.array([journey.by_at]))[0])
                     chance = tables.chance_by(column, row, promised)
                     offers.append(Offer(journey.transport + extra, promised, chance, journey))
 
@@ -65,7 +65,7 @@ def frontier(model: Model, parcel: pl.DataFrame, confidence: float) -> list[Offe
     spread = max(o.cost for o in offers) - min(o.cost for o in offers)
     # twice a day, so that a day that a clock change shortens is met too
     between = np.arange(first - DAY, last, DAY // 2)
-    ends = np.unique(day_end([timezone] * len(between), between)).tolist()
+    ends = np.unique(day_end(timezone, between)).tolist()
     scales = LATENESS[: max(1, MOST_WISHES // len(ends)) if table.outcomes > 1 else 1]
     ask([(end, scale * max(spread, 0.01), 0.0) for end in ends for scale in scales])
     return _best(offers)

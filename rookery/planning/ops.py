@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,17 +102,12 @@ def _joined(moving: Assignment, stay: dict[str, NDArray]) -> Assignment:
     )
 
 
-def day_end(timezones: Sequence[str], at: NDArray[np.integer]) -> NDArray[np.int64]:
-    """The first 23:59 on the wall of each time zone that is not before minute `at`; arrays of one length."""
-    zone = np.asarray(timezones, object)
-    result = np.empty(len(at), np.int64)
-    for name in set(timezones):
-        mine = np.flatnonzero(zone == name)
-        minute = np.asarray(at)[mine].astype(np.int64)
-        wall = utc_to_local(name, minute) // DAY * DAY + DAY - 1
-        end = local_to_utc(name, wall)
-        result[mine] = np.where(end >= minute, end, local_to_utc(name, wall + DAY))
-    return result
+def day_end(timezone: str, at: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The first 23:59 on the wall of a time zone that is not before each minute `at`."""
+    minute = np.asarray(at, np.int64)
+    wall = utc_to_local(timezone, minute) // DAY * DAY + DAY - 1
+    end = local_to_utc(timezone, wall)
+    return np.where(end >= minute, end, local_to_utc(timezone, wall + DAY))
 
 
 def instants(minutes: NDArray, known: NDArray[np.bool_] | None = None) -> pl.Series:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rookery.planning.batch import Assignment
 from rookery.planning.ops import Model, day_end, instants
-from rookery.terms.frames import PLAN_LEGS, PLAN_LOADS, PLAN_PARCELS
+from rookery.terms.frames import PLAN_LOADS, PLAN_PARCELS
 
 
 def gather(frame: pl.DataFrame, column: str, rows: NDArray) -> pl.Series:
@@ -57,26 +57,31 @@ def legs_frame(model: Model, parcels: pl.DataFrame, assignment: Assignment, whic
     parcel = np.repeat(np.arange(len(parcels)), length)
     seq = np.arange(len(parcel)) - first[parcel]
     rows = assignment.legs[begin[parcel] + seq]
+    ridden = np.zeros(len(table.cutoff), np.bool_)
+    ridden[rows] = True
+    used, place = np.flatnonzero(ridden), (np.cumsum(ridden) - 1)[rows]
     kilograms = parcels["chargeable_g"].to_numpy()[parcel] / 1000.0
     pieces = parcels["pieces"].to_numpy()[parcel]
-    lane = table.lane[rows]
-    cost = (table.net.fixed[rows] + table.net.per_kg[rows] * kilograms) * pieces
-    return pl.DataFrame(
+    lane = table.lane[used]
+    # what is told of a departure is written once, then gathered for all that ride it
+    told = pl.DataFrame(
         {
-            "order_id": parcels["order_id"].gather(parcel),
-            "seq": pl.Series(seq + 1, dtype=pl.Int32),
-            "departure_id": gather(feed.departures, "departure_id", table.departure[rows]),
+            "departure_id": gather(feed.departures, "departure_id", table.departure[used]),
             "lane_id": gather(feed.lanes, "lane_id", lane),
             "carrier_id": gather(feed.lanes, "carrier_id", lane),
             "mode": gather(feed.lanes, "mode", lane),
-            "from_node": gather(feed.nodes, "node_id", table.net.frm[rows]),
-            "to_node": gather(feed.nodes, "node_id", table.net.to[rows]),
-            "cutoff_at": instants(table.cutoff[rows]),
-            "depart_at": instants(table.depart[rows]),
-            "arrive_at": instants(table.median_arrive[rows]),
-            "cost": cost,
-        },
-        schema=PLAN_LEGS,
+            "from_node": gather(feed.nodes, "node_id", table.net.frm[used]),
+            "to_node": gather(feed.nodes, "node_id", table.net.to[used]),
+            "cutoff_at": instants(table.cutoff[used]),
+            "depart_at": instants(table.depart[used]),
+            "arrive_at": instants(table.median_arrive[used]),
+        }
+    )
+    return told[place].select(
+        parcels["order_id"].gather(parcel),
+        pl.Series("seq", seq + 1, dtype=pl.Int32),
+        pl.all(),
+        pl.Series("cost", (table.net.fixed[rows] + table.net.per_kg[rows] * kilograms) * pieces),
     )
 
 
@@ -107,10 +112,12 @@ def parcels_frame(
 ) -> pl.DataFrame:
     """One row an order (schema PLAN_PARCELS); reasons: a list for every parcel, empty when planned."""
     planned = numbers["planned"]
-    zones = model.feed.nodes["timezone"].gather(np.maximum(parcels["destination"].to_numpy(), 0)).to_list()
     promised = np.full(len(parcels), np.nan)
-    where = np.flatnonzero(planned)
-    promised[where] = day_end([zones[place] for place in where], numbers["by_at"][where].astype(np.int64))
+    timezones, of_node = np.unique(model.feed.nodes["timezone"].to_numpy(), return_inverse=True)
+    zone = np.where(planned, of_node[parcels["destination"].to_numpy()], -1)
+    for number, timezone in enumerate(timezones):
+        mine = np.flatnonzero(zone == number)
+        promised[mine] = day_end(str(timezone), numbers["by_at"][mine].astype(np.int64))
     parcel = np.repeat(np.arange(len(parcels)), numbers["legs"])
     transport = np.bincount(parcel, legs["cost"].to_numpy(), len(parcels))
     return pl.DataFrame(
