@@ -29,7 +29,7 @@ FILE_CODES: dict[str, Code] = {
     "unreadable_file": Code("error", "the file cannot be opened or decoded", "export it again"),
     "file_too_large": Code("error", "the file is larger than what is read", "split it"),
     "empty_file": Code("error", "the file is empty", "write a header line and rows, or remove it"),
-    "no_rows": Code("warning", "the file has a header and no rows", "add rows, or remove it"),
+    "no_rows": Code("warning", "the file has a header and no rows", "add rows, or remove it if it is not required"),
     "wrong_encoding": Code("error", "the text is UTF-16 or UTF-32, not UTF-8", "save it as 'CSV UTF-8'"),
     "wrong_separator": Code("error", "fields are not separated by commas", "save it with commas between fields"),
     # columns
@@ -58,7 +58,7 @@ FILE_CODES: dict[str, Code] = {
         "write digits with a dot for decimals, without thousands marks or units",
     ),
     "not_whole": Code("error", "the number must be whole", "round it"),
-    "out_of_range": Code("error", "the number is outside what is allowed", "correct it, or leave it empty"),
+    "out_of_range": Code("error", "the number is outside what is allowed", "write a number within the bounds"),
     "unknown_word": Code("error", "the word is not in the vocabulary", "use one of the words listed"),
     "bad_clock": Code("error", "the value is not a time of day", "write HH:MM with minutes 00 to 59"),
     "bad_date": Code("error", "the value is not a date", "write YYYY-MM-DD"),

@@ -4,7 +4,7 @@ from rookery.network.expansion import expand
 from rookery.network.placing import place
 from rookery.network.reader import read_feed
 from rookery.network.sample import sample_network
-from rookery.network.validator import validate_feed
+from rookery.network.validator import validate_feed, validate_orders
 from rookery.network.zones import find_zones
 
-__all__ = ["expand", "find_zones", "place", "read_feed", "sample_network", "validate_feed"]
+__all__ = ["expand", "find_zones", "place", "read_feed", "sample_network", "validate_feed", "validate_orders"]

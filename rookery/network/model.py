@@ -158,6 +158,11 @@ _READING: dict[str, Code] = {
     "closure_target": Code(
         "error", "exactly one of node_id, lane_id and departure_id must be given", "write one row for each thing closed"
     ),
+    "no_usable_row": Code(
+        "error",
+        "a feed cannot do without a row in this file, and there is none",
+        "add rows",
+    ),
     "closure_span": Code("error", "until_at is not after from_at", "correct the span"),
 }
 
@@ -217,12 +222,27 @@ _VALIDATING: dict[str, Code] = {
     "refusing_is_cheap": Code(
         "warning", "unassigned_cost is below late_cost: refusing costs less than being late", "raise unassigned_cost"
     ),
+    "capacity_factor_above_one": Code(
+        "warning",
+        "a closure with a factor above 1 adds capacity instead of taking it",
+        "give the share of the capacity that is left, 0 to 1",
+    ),
     "zone_abroad": Code(
         "info", "the zone's node lies in another country", "nothing, or correct country or node_id", listed=20
     ),
 }
 
 _PLACING: dict[str, Code] = {
+    "order_unknown_node": Code(
+        "warning",
+        "the feed has no node of this id, so the parcel will be unassigned",
+        "correct the id, or add the node to nodes.csv",
+    ),
+    "order_unknown_zone": Code(
+        "warning",
+        "no zone of the feed covers this address, so the parcel will be unassigned",
+        "correct country and postal code, or add a row to zones.csv",
+    ),
     "unknown_service": Code(
         "error", "the feed offers no service of this id", "correct service_id, or leave it empty for the cheapest way"
     ),

@@ -63,6 +63,10 @@ def _read(path: Path, present: dict[str, Path], findings: Findings) -> Feed:
             read[file] = present[file]
     frames = resolve(_completed(frames, files, findings), files, findings)
     lacking = [files[table] for table in REQUIRED if frames[table].is_empty()]
+    told = {notice.file for notice in findings.notices() if notice.severity == "error"}
+    for file in lacking:
+        if file not in told:
+            findings.add("no_usable_row", file)
     if info is None:
         raise _unusable(path, "feed.json is missing or cannot be read", findings)
     if lacking:

@@ -15,6 +15,7 @@ from rookery.base.columns import tell as tell_rows
 from rookery.base.notices import Findings
 from rookery.network.calendars import WEEKDAYS, public_holidays
 from rookery.network.model import NOTICES
+from rookery.network.zones import find_zones
 from rookery.terms.frames import Feed
 from rookery.terms.notice import Notice
 from rookery.terms.time import day_number
@@ -53,7 +54,23 @@ def validate_feed(feed: Feed) -> tuple[Notice, ...]:
     _distributions(feed, tell)
     _shape(feed, idle, tell)
     _departures(feed, tell)
-    _services_and_zones(feed, tell)
+    _services_zones_and_closures(feed, tell)
+    return findings.notices()
+
+
+def validate_orders(feed: Feed, orders: pl.DataFrame, file: str = "orders") -> tuple[Notice, ...]:
+    """A notice for every end of an order (ORDERS) at a node or an address that the feed does not have.
+
+    Such parcels are planned to be unassigned, so nothing is left out here. Notices call the orders' file `file`.
+    """
+    findings = Findings(NOTICES)
+    for end in ("from", "to"):
+        node, address = f"{end}_node", (f"{end}_country", f"{end}_postal_code")
+        named = orders[node].is_not_null()
+        strange = named & ~orders[node].is_in(feed.nodes["node_id"].implode())
+        tell_rows(orders, strange.fill_null(False), findings, file, "order_unknown_node", column=node)
+        uncovered = ~named & (find_zones(feed.zones, *(orders[name] for name in address)) < 0)
+        tell_rows(orders, uncovered, findings, file, "order_unknown_zone", column=address[1], shows=address)
     return findings.notices()
 
 
@@ -207,7 +224,7 @@ def _kilometres(lanes: pl.DataFrame) -> pl.Series:
     return pl.Series(2 * 6371.0 * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
 
 
-def _services_and_zones(feed: Feed, tell: Tell) -> None:
+def _services_zones_and_closures(feed: Feed, tell: Tell) -> None:
     services = feed.services
     days, hours = pl.col("due_days").is_not_null(), pl.col("due_hours").is_not_null()
     tell("services", services, ~days & ~hours, "never_due", "due_days")
@@ -217,4 +234,6 @@ def _services_and_zones(feed: Feed, tell: Tell) -> None:
     tell("services", services, pl.col("unassigned_cost") < pl.col("late_cost"), "refusing_is_cheap", "unassigned_cost")
     homes = feed.nodes.select("node_id", home="country")
     zones = feed.zones.join(homes, on="node_id", how="left", maintain_order="left")
+    above = pl.col("capacity_factor") > 1
+    tell("closures", feed.closures, above, "capacity_factor_above_one", "capacity_factor")
     tell("zones", zones, pl.col("home") != pl.col("country"), "zone_abroad", "country")

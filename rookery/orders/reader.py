@@ -79,6 +79,8 @@ def _read(file: Path, name: str, source: Path, findings: Findings) -> Orders:
 def _unusable(source: str, findings: Findings) -> InvalidInput:
     notices = findings.notices()
     errors = sum(notice.count for notice in notices if notice.severity == "error")
+    if not errors:
+        return InvalidInput("orders.unusable", f"{source} holds no order.", "add a row for each order", notices)
     told = f"{source} holds no usable order ({errors} {'error' if errors == 1 else 'errors'} found)."
     return InvalidInput("orders.unusable", told, "correct the errors listed, the first one first", notices)
 

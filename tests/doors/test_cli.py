@@ -16,11 +16,16 @@ from typing import Any, NamedTuple
 import polars as pl
 import pytest
 import typer.main
+from rich.console import Console
 
+from rookery.doors.cli.answer_tables import print_check
 from rookery.doors.cli.commands import app
+from rookery.doors.cli.console import rounded
+from rookery.doors.cli.figures import by_service
 from rookery.doors.cli.main import main
 from rookery.network import read_feed, sample_network
 from rookery.orders import sample_orders, write_orders
+from rookery.planning.check import CheckReport, Violation
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOKERY = [sys.executable, "-c", "from rookery.doors.cli.main import main; main()"]
@@ -225,10 +230,80 @@ def test_promise_lists_offers(tiny):
 
 
 def test_a_promise_nobody_can_make_ends_with_1(tiny):
-    """A parcel too heavy for every lane has no offer: exit 1 and where to ask why."""
+    """A parcel too heavy for every lane has no offer: exit 1, the reason and what would mend it, in JSON too."""
     done = rookery("promise", tiny / "feed", *ROUTE, "--weight-g", 900_000)
     assert done.returncode == 1
-    assert "rookery explain" in done.stdout
+    assert "over_weight" in done.stdout and "Fix:" in done.stdout
+    answer = json.loads(rookery("promise", tiny / "feed", *ROUTE, "--weight-g", 900_000, "--json").stdout)
+    assert answer["offers"] == [] and answer["reasons"][0]["code"] == "over_weight"
+
+
+def test_a_faulty_wish_is_told_by_its_option(tiny):
+    """A quote speaks of the options that were typed, never of the line of a file."""
+    for wrong, says in (("Germany:10115", "--to"), ("DE:", "--to")):
+        done = rookery("promise", tiny / "feed", *ROUTE[:2], "--to", wrong, *ROUTE[4:], "--weight-g", 1)
+        assert done.returncode == 1 and says in done.stderr and "orders:2" not in done.stderr
+    done = rookery("promise", tiny / "feed", "--from", "PT:1000", *ROUTE[2:], "--weight-g", 1)
+    assert done.returncode == 1 and "pick-up address" in done.stderr
+
+
+def test_a_file_of_orders_is_not_overwritten(tiny, tmp_path):
+    """`orders sample` leaves a file alone that is there, unless told to replace it."""
+    (tmp_path / "mine.csv").write_text("mine")
+    arguments = ("orders", "sample", tiny / "feed", "--count", 5, "--out", tmp_path / "mine.csv")
+    done = rookery(*arguments)
+    assert done.returncode == 1 and "--force" in done.stderr
+    assert (tmp_path / "mine.csv").read_text() == "mine"
+    assert rookery(*arguments, "--force").returncode == 0
+    assert (tmp_path / "mine.csv").read_text().startswith("order_id,")
+
+
+def test_no_input_is_refused_before_it_is_opened(tiny, monkeypatch):
+    """A file that may not be read is told by its reader, as a missing one is: the options' parser does not ask."""
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    for arguments in (
+        ("validate", tiny / "feed", "--orders", tiny / "orders.csv"),
+        ("check", tiny / "feed", tiny / "orders.csv", tiny / "plan", "--sample", 0),
+    ):
+        done = rookery(*arguments)
+        assert done.returncode == 0, done.stderr
+
+
+def test_rows_left_out_and_pieces_are_shown(tiny, tmp_path):
+    """The plan's table tells rows left out; ids with line breaks stay in their line; pieces are counted as such."""
+    frame = pl.read_csv(tiny / "orders.csv", infer_schema=False)
+    row = pl.int_range(pl.len())
+    weight = pl.when(row < 2).then(pl.lit("0")).otherwise("weight_g")
+    broken = frame.with_columns(weight_g=weight, pieces=pl.lit("3"), order_id=pl.col("order_id") + "\nX")
+    broken.write_csv(tmp_path / "broken.csv")
+    done = rookery("plan", tiny / "feed", tmp_path / "broken.csv", "--out", tmp_path / "plan")
+    assert "2 (of 60), see the notices" in done.stdout
+    assert "\\nX" in done.stdout and "3 pieces of" in done.stdout
+
+
+def test_usual_days_are_of_pieces_and_violations_are_told_in_one_screen():
+    """A large order weighs as its pieces; of many violations twenty are told, with the node, then counts."""
+    parcels = pl.DataFrame(
+        {
+            "service": ["s", "s", "s"],
+            "pieces": [1, 1, 8],
+            "days": [1.0, 2.0, 5.0],
+            "cost": [1.0, 1.0, 8.0],
+            "on_time_probability": [1.0, 1.0, 1.0],
+        }
+    )
+    assert by_service(parcels)["days"].to_list() == [5.0]
+    lost = Violation("lost_flow", "does not balance", node="HUB")
+    with redirect_stdout(io.StringIO()) as out:
+        print_check(CheckReport([lost] * 30, 1, {"orders": 3}), Console(file=out, width=200))
+        print_check(CheckReport([lost], 0, {"orders": 3}), Console(file=out, width=200))
+    assert out.getvalue().count("lost_flow node HUB") == 21
+    assert "30 lost_flow" in out.getvalue() and "1 violation." in out.getvalue()
+
+
+def test_answers_for_programs_have_no_noise_of_floats():
+    """Numbers of answers are kept to six decimals, at any depth."""
+    assert rounded({"a": [0.8500000000000001, 3, None]}) == {"a": [0.85, 3, None]}
 
 
 def test_explain_shows_options_and_reasons(tiny, tmp_path):
@@ -284,7 +359,6 @@ def test_an_unusable_feed_is_still_json(tmp_path):
         ("check", "feed", "orders.csv", "feed"),
         ("explain", "feed", "orders.csv", "no-such-order"),
         ("promise", "feed", *ROUTE[:2], "--to", "ATLANTIS", *ROUTE[4:], "--weight-g", 1),
-        ("promise", "feed", *ROUTE, "--weight-g", 0),
         ("orders", "sample", "feed", "--count", 5, "--out", "orders.xls"),
         ("bench", "nothing"),
     ],
@@ -308,6 +382,9 @@ def test_what_cannot_be_done_is_said(tiny, monkeypatch, arguments):
         (("plan", "feed", "orders.csv", "--out", "x", "--start", "soon"), "is not a time"),
         (("plan", "feed", "orders.csv", "--out", "x", "--outcomes", "0"), "--outcomes"),
         (("promise", "feed", *ROUTE, "--weight-g", "1", "--goods", "gold"), "--goods"),
+        (("promise", "feed", *ROUTE, "--weight-g", "0"), "above 0"),
+        (("promise", "feed", *ROUTE, "--weight-g", "nan"), "above 0"),
+        (("promise", "feed", *ROUTE, "--weight-g", "-3"), "above 0"),
     ],
 )
 def test_what_is_not_understood_ends_with_2(tiny, arguments, says):

@@ -311,7 +311,7 @@ def test_postal_prefixes_stored_as_numbers_are_told_once(tmp_path):
     assert [(n.code, n.line, n.column, n.count) for n in found] == [("numeric_postal_code", 2, "postal_prefix", 2)]
 
 
-@pytest.mark.parametrize("what", ["nowhere", "a text file", "an empty folder", "all rows bad"])
+@pytest.mark.parametrize("what", ["nowhere", "a text file", "an empty folder", "all rows bad", "only a header"])
 def test_only_when_nothing_can_be_done_reading_fails_and_says_why(tmp_path, what):
     """InvalidInput carries every notice and the next action."""
     path = tmp_path / "feed"
@@ -321,8 +321,11 @@ def test_only_when_nothing_can_be_done_reading_fails_and_says_why(tmp_path, what
         path.mkdir()
     elif what == "all rows bad":
         write(path, GOOD | {"departures.csv": GOOD["departures.csv"].replace("daily", "never")})
+    elif what == "only a header":
+        write(path, GOOD | {"departures.csv": GOOD["departures.csv"].split("\n")[0] + "\n"})
     with pytest.raises(InvalidInput) as told:
         read_feed(path)
+    assert "0 errors" not in str(told.value)
     assert "Next:" in str(told.value)
     codes = [notice.code for notice in told.value.notices]
     assert (
@@ -332,6 +335,7 @@ def test_only_when_nothing_can_be_done_reading_fails_and_says_why(tmp_path, what
             "a text file": ["unreadable_file"],
             "an empty folder": ["missing_file"] * 4,
             "all rows bad": ["unknown_calendar_id"] * 2,
+            "only a header": ["no_rows", "no_usable_row"],
         }[what]
     )
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rookery.network import validate_feed
+from rookery.network import validate_feed, validate_orders
 from rookery.network.model import _VALIDATING
 
 
@@ -177,6 +177,14 @@ PLANTED = [
     Planted("two_dues", "services.csv", row("services", 0, due_hours=30.0), 2, "due_days", "3"),
     Planted("extreme_confidence", "services.csv", row("services", 0, confidence=1.0), 2, "confidence", "1"),
     Planted("refusing_is_cheap", "services.csv", row("services", 0, unassigned_cost=5.0), 2, "unassigned_cost", "5"),
+    Planted(
+        "capacity_factor_above_one",
+        "closures.csv",
+        more("closures", node_id="A", capacity_factor=1.5),
+        2,
+        "capacity_factor",
+        "1.5",
+    ),
     Planted("zone_abroad", "zones.csv", row("zones", 0, country="NL"), 2, "country", "NL"),
 ]
 
@@ -201,6 +209,20 @@ def test_a_suspicion_is_told_where_it_stands(make_feed, fault):
 def test_every_code_of_the_validator_is_planted():
     """No code goes untested."""
     assert {fault.code for fault in PLANTED} == _VALIDATING.keys()
+
+
+def test_orders_for_places_the_feed_lacks_are_told(make_feed, make_orders):
+    """A node and an address that nothing covers are warned of at their line, whichever end; known ones are not."""
+    orders = make_orders(
+        {"order_id": "good", "from_node": "A", "to_country": "BE", "to_postal_code": "1000"},
+        {"order_id": "far", "from_node": "A", "to_country": "ZW", "to_postal_code": "1"},
+        {"order_id": "lost", "from_node": "NOWHERE", "to_node": "C"},
+    )
+    told = validate_orders(make_feed(**sound()), orders, "orders.csv")
+    assert [(n.severity, n.code, n.line, n.column, n.value) for n in told] == [
+        ("warning", "order_unknown_zone", 3, "to_postal_code", "ZW 1"),
+        ("warning", "order_unknown_node", 4, "from_node", "NOWHERE"),
+    ]
 
 
 def test_a_network_in_two_pieces_says_how_many_nodes_are_apart(make_feed):

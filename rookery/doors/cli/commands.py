@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 import rookery
-from rookery.terms.errors import InvalidInput
+from rookery.terms.errors import Conflict, InvalidInput
 
 Goods = Literal["general", "battery", "liquid", "oversize", "cold"]
 Size = Literal["tiny", "country", "world"]
@@ -40,13 +42,27 @@ def instant(text: str) -> datetime:
     return at
 
 
+def within(most: float, *, zero: bool) -> Callable[[float | None], float | None]:
+    """Refuses a number that is not above 0 (or, with `zero`, 0) or is more than `most`; NaN is neither."""
+    least = "0 or more" if zero else "above 0"
+
+    def refuse(value: float | None) -> float | None:
+        if value is not None and (math.isnan(value) or value < 0 or value > most or (value == 0 and not zero)):
+            raise typer.BadParameter(f"{value:,.12g} must be {least}, and at most {most:,.12g}")
+        return value
+
+    return refuse
+
+
 def examples(*lines: str) -> str:
     """The text under a command's help."""
     return "Examples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-Feed = Annotated[Path, typer.Argument(metavar="FEED", help="Folder or .zip of a network feed.")]
-OrderFile = Annotated[Path, typer.Argument(metavar="ORDERS", help="Orders: .csv, .parquet or .jsonl.")]
+# readable=False: what may not be read is told by the reader, as any other input that cannot be used
+Feed = Annotated[Path, typer.Argument(metavar="FEED", help="Folder or .zip of a network feed.", readable=False)]
+OrderFile = Annotated[Path, typer.Argument(metavar="ORDERS", help="Orders: .csv, .parquet or .jsonl.", readable=False)]
+Side = Annotated[float | None, typer.Option(callback=within(100_000, zero=True), help="Millimetres.")]
 Json = Annotated[bool, typer.Option("--json", help="One line of JSON on stdout instead of tables.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
 Start = Annotated[
@@ -130,7 +146,7 @@ def plan(
 def check(
     feed: Feed,
     orders: OrderFile,
-    plan_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `rookery plan` wrote.")],
+    plan_dir: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `rookery plan` wrote.", readable=False)],
     sample: Annotated[
         int | None,
         typer.Option(min=0, help="Parcels whose optimum is found again; default: as many as take seconds."),
@@ -173,49 +189,42 @@ def check(
 )
 def promise(
     feed: Feed,
-    origin: Annotated[str, typer.Option("--from", metavar="NODE", help="Where the parcel is.")],
+    origin: Annotated[str, typer.Option("--from", metavar="NODE", help="Where the parcel is; a node, no address.")],
     to: Annotated[str, typer.Option("--to", metavar="NODE|CC:POSTAL", help="Node, or country and postal code.")],
     ready_at: Annotated[datetime, typer.Option(parser=instant, metavar="TIME", help="ISO 8601 with offset.")],
-    weight_g: Annotated[float, typer.Option(min=0, help="Grams.")],
+    weight_g: Annotated[float, typer.Option(callback=within(70_000_000, zero=False), help="Grams.")],
     goods: Annotated[Goods, typer.Option(help="Goods class.")] = "general",
     confidence: Annotated[float, typer.Option(min=0, max=1, help="Chance with which a promise is kept.")] = 0.95,
-    length_mm: Annotated[float | None, typer.Option(min=0)] = None,
-    width_mm: Annotated[float | None, typer.Option(min=0)] = None,
-    height_mm: Annotated[float | None, typer.Option(min=0)] = None,
+    length_mm: Side = None,
+    width_mm: Side = None,
+    height_mm: Side = None,
     outcomes: Outcomes = 8,
     horizon_days: Horizon = None,
     as_json: Json = False,
 ) -> None:
     """Price against date, before there is an order: every choice that no other beats in both.
 
-    Exit code 1 when the parcel cannot be brought.
+    The cost is that of carrying and delivering; no lateness and no time is priced.
+    Exit code 1 when the parcel cannot be brought; the reasons are told.
     """
     from rookery.doors.cli import console
-    from rookery.doors.cli.answer_tables import print_offers
-    from rookery.flows.promising import promise as offers_for
+    from rookery.doors.cli.answer_tables import print_no_offer, print_offers
+    from rookery.doors.cli.quote import Wish, offers_of, reasons_against
     from rookery.network import read_feed
 
+    wish = Wish(origin, to, ready_at, weight_g, goods, length_mm, width_mm, height_mm)
     with console.progress_bars():
         network = read_feed(feed)
-        offers = offers_for(
-            network,
-            origin=origin,
-            to=to,
-            ready_at=ready_at,
-            weight_g=weight_g,
-            goods=goods,
-            confidence=confidence,
-            length_mm=length_mm,
-            width_mm=width_mm,
-            height_mm=height_mm,
-            outcomes=outcomes,
-            horizon_days=horizon_days,
-        )
+        offers = offers_of(network, wish, confidence=confidence, outcomes=outcomes, horizon_days=horizon_days)
+        reasons = [] if offers else reasons_against(network, wish, outcomes=outcomes, horizon_days=horizon_days)
     console.tell_notices(network.notices)
     if as_json:
-        console.print_json({"currency": network.info.currency, "confidence": confidence, "offers": offers})
-    else:
+        answer = {"currency": network.info.currency, "confidence": confidence, "offers": offers, "reasons": reasons}
+        console.print_json(console.rounded(answer))
+    elif offers:
         print_offers(offers, network, console.out)
+    else:
+        print_no_offer(reasons, console.out)
     if not offers:
         raise typer.Exit(1)
 
@@ -249,7 +258,7 @@ def explain(
         network, order_book = read_feed(feed), read_orders(orders)
         answer = explain_order(network, order_book, order_id, start=start, horizon_days=horizon_days, outcomes=outcomes)
     if as_json:
-        console.print_json(answer)
+        console.print_json(console.rounded(answer))
     else:
         print_explanation(answer, network, console.out)
 
@@ -263,7 +272,9 @@ def explain(
 )
 def validate(
     feed: Feed,
-    orders: Annotated[Path | None, typer.Option(metavar="FILE", help="Also an order file, against this feed.")] = None,
+    orders: Annotated[
+        Path | None, typer.Option(metavar="FILE", readable=False, help="Also an order file, against this feed.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Everything that is wrong or suspicious in a feed: file, line, column, value and what to do.
@@ -272,7 +283,7 @@ def validate(
     """
     from rookery.doors.cli import console
     from rookery.doors.cli.answer_tables import print_findings
-    from rookery.network import place, read_feed, validate_feed
+    from rookery.network import place, read_feed, validate_feed, validate_orders
     from rookery.orders import read_orders
 
     unusable: InvalidInput | None = None
@@ -283,7 +294,9 @@ def validate(
             notices = (*network.notices, *validate_feed(network))
             if orders is not None:
                 order_book = read_orders(orders)
-                notices = (*notices, *order_book.notices, *place(network, order_book.frame, order_book.file)[1])
+                frame, file = order_book.frame, order_book.file
+                placed = (*place(network, frame, file)[1], *validate_orders(network, frame, file))
+                notices = (*notices, *order_book.notices, *placed)
         except InvalidInput as fault:
             if not fault.notices:
                 raise
@@ -333,12 +346,17 @@ def orders_sample(
     ready_on: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day they are ready; default 2026-09-15.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Write an invented day of orders on a network, drawn from a gravity model."""
     from rookery.doors.cli import console
     from rookery.network import read_feed
     from rookery.orders import sample_orders, write_orders
 
+    if out.exists() and not force:  # now, rather than when the work is done
+        raise Conflict(
+            "output.not_empty", f"{out} is there already; it is left alone.", "name another file, or add --force"
+        )
     with console.progress_bars():
         network = read_feed(feed)
         written = write_orders(sample_orders(network, count, seed, ready_on.date() if ready_on else None), out)

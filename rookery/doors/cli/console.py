@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgre
 
 from rookery.base.progress import Progress as ProgressCall
 from rookery.base.progress import silent
+from rookery.doors.cli.words import safe
 from rookery.terms.errors import RookeryError
 from rookery.terms.notice import Notice
 
@@ -39,6 +40,19 @@ def _console(stderr: bool) -> Console:
 
 out = _console(stderr=False)
 err = _console(stderr=True)
+
+
+DECIMALS = 6
+
+
+def rounded(answer: Any) -> Any:
+    """An answer as plain lists and dicts, its numbers to six decimals: without the noise of sums of floats."""
+    plain = msgspec.to_builtins(answer)
+    if isinstance(plain, dict):
+        return {name: rounded(value) for name, value in plain.items()}
+    if isinstance(plain, list):
+        return [rounded(value) for value in plain]
+    return round(plain, DECIMALS) if isinstance(plain, float) else plain
 
 
 def print_json(answer: Any) -> None:
@@ -103,11 +117,11 @@ def tell_notices(notices: Sequence[Notice], console: Console = err, shown: int =
 def print_notice(notice: Notice, console: Console) -> None:
     """One notice: how bad, what, where, and what to do."""
     place = ":".join(str(part) for part in (notice.file, notice.line, notice.column) if part not in ("", None))
-    value = "" if notice.value is None else f" [dim]({escape(repr(notice.value))})[/]"
+    value = "" if notice.value is None else f" [dim]({safe(repr(notice.value))})[/]"
     more = "" if notice.count == 1 else f" [dim]\\[and {notice.count - 1:,} more alike][/]"
     console.print(
-        f"[{COLOURS[notice.severity]}]{notice.severity}[/] {notice.code} [bold]{escape(place)}[/]: "
-        f"{escape(notice.message)}{value}. {escape(notice.remedy)}.{more}",
+        f"[{COLOURS[notice.severity]}]{notice.severity}[/] {notice.code} [bold]{safe(place)}[/]: "
+        f"{safe(notice.message)}{value}. {safe(notice.remedy)}.{more}",
         soft_wrap=True,
     )
 

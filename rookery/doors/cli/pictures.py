@@ -17,7 +17,7 @@ from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from rookery.doors.cli.figures import by_service
+from rookery.doors.cli.figures import by_service, least_of
 from rookery.doors.cli.words import MODE_COLOURS, percent
 from rookery.terms.frames import Feed
 
@@ -114,8 +114,9 @@ def draw_histogram(parcels: pl.DataFrame, currency: str, path: Path) -> Path:
         colour = SERVICE_COLOURS[row % len(SERVICE_COLOURS)]
         for axes, (name, title, form) in zip(grid[row], columns):
             edges = np.linspace(0, float(parcels[name].quantile(0.98) or 1.0), 49)
-            axes.hist(np.clip(mine[name].to_numpy(), 0, edges[-1]), edges, color=colour, alpha=0.85, rwidth=0.9)
-            middle = float(np.median(mine[name].to_numpy()))
+            shown, pieces = np.clip(mine[name].to_numpy(), 0, edges[-1]), mine["pieces"].to_numpy()
+            axes.hist(shown, edges, weights=pieces, color=colour, alpha=0.85, rwidth=0.9)
+            middle = float(mine.select(least_of(name, 0.5)).item())
             axes.axvline(middle, color=INK, lw=1.1, ls=(0, (4, 3)))
             _tell(axes, f"median {middle:{form}}")
             if row == 0:

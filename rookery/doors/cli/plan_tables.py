@@ -7,12 +7,22 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
 from rookery.doors.cli.figures import Itinerary, by_mode, by_service, examples, planned_parcels
-from rookery.doors.cli.words import MODE_COLOURS, REASONS, Places, moment, percent, seconds, utc, utc_span
+from rookery.doors.cli.words import (
+    MODE_COLOURS,
+    REASONS,
+    Places,
+    count_of,
+    moment,
+    percent,
+    safe,
+    seconds,
+    utc,
+    utc_span,
+)
 from rookery.flows.planning import Plan
 from rookery.terms.frames import Feed, Orders
 
@@ -42,7 +52,7 @@ def print_plan(plan: Plan, feed: Feed, orders: Orders, console: Console) -> None
         f"{stage} {seconds(spent)}" for stage, spent in plan.summary["seconds"].items() if spent >= 0.005
     )
     rate = plan.summary["parcels_per_second"]
-    console.print(f"[dim]{rate:,.0f} parcels/s, first-time compilation included ({stages}).[/]")
+    console.print(f"[dim]{rate:,.0f} parcels/s ({stages}).[/]")
 
 
 def _headline(plan: Plan, feed: Feed) -> Panel:
@@ -63,7 +73,10 @@ def _headline(plan: Plan, feed: Feed) -> Panel:
     overloads = summary["capacity_violations"]
     full = f"[yellow]{overloads:,}[/] departures" if overloads else "none"
     grid.add_row("on time, expected", f"[bold]{percent(summary['on_time_expected'])}[/]", "over capacity", full)
-    title = f"{escape(feed.info.name)}, {moment(begin)} UTC and {manifest['horizon_days']} days on"
+    if left_out := summary["orders_left_out"]:
+        told = f"[yellow]{left_out:,}[/] (of {summary['orders'] + left_out:,}), see the notices"
+        grid.add_row("rows left out", told, "", "")
+    title = f"{safe(feed.info.name)}, {moment(begin)} UTC and {manifest['horizon_days']} days on"
     outcomes = f"{manifest['outcomes']} outcomes each" if manifest["outcomes"] > 1 else "medians only"
     foot = f"{summary['departures']:,} dated departures, {outcomes}"
     return Panel.fit(grid, title=title, subtitle=f"[dim]{foot}[/]", box=box.ROUNDED, padding=(1, 3))
@@ -88,7 +101,7 @@ def _services(plan: Plan, parcels) -> Table:
     table.add_column("")
     for row in by_service(parcels).iter_rows(named=True):
         table.add_row(
-            escape(row["service"]),
+            safe(row["service"]),
             f"{row['parcels']:,}",
             f"{row['cost_each']:,.2f}",
             f"{row['days']:.1f}",
@@ -122,8 +135,10 @@ def print_itinerary(itinerary: Itinerary, feed: Feed, console: Console) -> None:
     parcel, legs = itinerary
     places = Places(feed)
     last = legs[-1]["to_node"]
-    service = "" if parcel["service_id"] is None else f", {escape(parcel['service_id'])}"
-    table = table_of(f"One of them: {escape(parcel['order_id'])}{service}, {parcel['chargeable_g'] / 1000:,.2f} kg")
+    service = "" if parcel["service_id"] is None else f", {safe(parcel['service_id'])}"
+    pieces = "" if parcel["pieces"] == 1 else f"{count_of(parcel['pieces'], 'piece')} of "
+    weight = f"{pieces}{parcel['chargeable_g'] / 1000:,.2f} kg"
+    table = table_of(f"One of them: {safe(parcel['order_id'])}{service}, {weight}")
     for name in ("", "by", "from", "to"):
         table.add_column(name, no_wrap=name == "by")
     for name in ("leaves", "arrives"):
@@ -142,8 +157,8 @@ def print_itinerary(itinerary: Itinerary, feed: Feed, console: Console) -> None:
         table.add_row(
             str(leg["seq"]),
             f"[{colour}]{leg['mode']}[/]",
-            escape(places.name(leg["from_node"], NAME)),
-            escape(places.name(leg["to_node"], NAME)),
+            safe(places.name(leg["from_node"], NAME)),
+            safe(places.name(leg["to_node"], NAME)),
             *times,
             f"{leg['cost']:,.2f}",
         )

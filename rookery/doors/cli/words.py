@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from rich.markup import escape
+
 from rookery.terms.frames import Feed
 
 MODE_COLOURS = {
@@ -30,6 +32,16 @@ REASONS = {
     "after_last_departure": "ready after the last departure that connects",
     "no_capacity": "everything that connects is full",
 }
+
+
+def safe(text: str) -> str:
+    """A text of a file as one line of a table: line breaks and other unprintable signs as \\n, \\x1b ..., no markup."""
+    return escape("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text))
+
+
+def count_of(count: int, thing: str) -> str:
+    """So many things: "1 violation", "2,000 violations"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 class Places:
