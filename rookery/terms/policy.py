@@ -269,6 +269,8 @@ def _fitting(
             for column, kind in schema.items()
             if column not in frame.columns or frame[column].dtype != kind or frame[column].null_count()
         ]
+    if "service_id" not in columns.columns:
+        faults.append("columns.parquet lacks service_id")
     count, places = columns.height, departures.height
     for name, kind, shape in (
         ("cutoff", np.int32, (places,)),

@@ -37,6 +37,8 @@ def write(folder: Path, **change) -> Path:
                 "destination": ["B", "B"],
                 "goods": ["general", "general"],
                 "due_minute": [START + 600, START + 1200],
+                "heaviest_g": [1000.0, 1000.0],
+                "service_id": [None, None],
                 "time_cost_per_day": [0.0, 0.0],
                 "cost_step": [0.5, 0.5],
             }
