@@ -17,6 +17,7 @@ from rookery.network.calendars import WEEKDAYS, public_holidays
 from rookery.network.model import NOTICES
 from rookery.network.zones import find_zones
 from rookery.terms.frames import Feed
+from rookery.terms.geo import great_circle_km
 from rookery.terms.notice import Notice
 from rookery.terms.time import day_number
 
@@ -218,10 +219,8 @@ def _departures(feed: Feed, tell: Tell) -> None:
 
 
 def _kilometres(lanes: pl.DataFrame) -> pl.Series:
-    """Great-circle length of each lane (haversine, mean earth radius 6,371 km)."""
-    lat, lon, lat_to, lon_to = (np.radians(lanes[name].to_numpy()) for name in ("lat", "lon", "lat_to", "lon_to"))
-    half = np.sin((lat_to - lat) / 2) ** 2 + np.cos(lat) * np.cos(lat_to) * np.sin((lon_to - lon) / 2) ** 2
-    return pl.Series(2 * 6371.0 * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
+    """Great-circle length of each lane."""
+    return pl.Series(great_circle_km(*(lanes[name].to_numpy() for name in ("lat", "lon", "lat_to", "lon_to"))))
 
 
 def _services_zones_and_closures(feed: Feed, tell: Tell) -> None:

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from rookery.terms.errors import InvalidInput
 from rookery.terms.frames import Feed
+from rookery.terms.geo import EARTH_KM
 
 SHIPS = {"origin": 1.0, "depot": 0.15, "station": 0.1, "locker": 0.05}
 RECEIVES = {"depot": 1.0, "station": 0.1, "locker": 0.1}
 HALVING_KM = 3000.0  # trade over this distance is half of what it would be next door
-EARTH_KM = 6371.0
 TRIALS = 300
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rookery.planning.explain import Reason, barriers, own_tables, start_row
 from rookery.planning.ops import Model
 from rookery.planning.reasons import OF_LIMIT, Roads
+from rookery.terms.geo import great_circle_km
 from rookery.terms.goods import GOODS, MODES
 from rookery.terms.time import DAY, from_minute
 
@@ -93,13 +94,15 @@ def _ends(model: Model, parcel: pl.DataFrame, limits: tuple[str, ...]) -> tuple[
 def _no_lane(model: Model, parcel: pl.DataFrame) -> Reason:
     _, gets_to, leads_on = _ends(model, parcel, ())
     nodes = model.feed.nodes
-    names, lat, lon = nodes["node_id"], np.radians(nodes["lat"].to_numpy()), np.radians(nodes["lon"].to_numpy())
+    names, lat, lon = nodes["node_id"], nodes["lat"].to_numpy(), nodes["lon"].to_numpy()
     here, there = np.flatnonzero(gets_to), np.flatnonzero(leads_on)
-    north = np.sin((lat[there][None, :] - lat[here][:, None]) / 2) ** 2
-    east = np.sin((lon[there][None, :] - lon[here][:, None]) / 2) ** 2
-    away = north + np.cos(lat[here])[:, None] * np.cos(lat[there])[None, :] * east
-    i, j = np.unravel_index(np.argmin(away), away.shape)
-    kilometres = 2 * 6371 * np.arcsin(np.sqrt(away[i, j]))
+
+    def gaps(node: int) -> NDArray[np.float64]:
+        return great_circle_km(lat[node], lon[node], lat[there], lon[there])
+
+    i = int(np.argmin([gaps(node).min() for node in here.tolist()]))  # a row at a time: all pairs may be too many
+    j = int(gaps(int(here[i])).argmin())
+    kilometres = gaps(int(here[i]))[j]
     frm, to = names[int(here[i])], names[int(there[j])]
     origin, destination = names[int(parcel["origin"][0])], names[int(parcel["destination"][0])]
     return Reason(

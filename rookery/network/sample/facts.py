@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from rookery.terms.errors import RookeryError
+from rookery.terms.geo import EARTH_KM
 
-EARTH_KM = 6371.0
 _EU = "AT BE BG CZ DE DK ES FI FR GR HR HU IE IT NL PL PT RO SE SK"
 EU = frozenset(_EU.split())
 
