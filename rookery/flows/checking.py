@@ -131,9 +131,10 @@ def check(
         raise InvalidInput("check.sample", f"A sample of {sample} parcels cannot be drawn.", "give 0 or more")
     if not isinstance(plan, Plan):
         plan = read_plan(plan)
-    return check_plan(
+    orders = as_orders(orders)
+    report = check_plan(
         feed,
-        as_orders(orders).frame,
+        orders.frame,
         plan.parcels,
         plan.legs,
         plan.loads,
@@ -142,3 +143,5 @@ def check(
         sample=sample,
         progress=progress,
     )
+    left_out = orders.left_out + report.checked.get("orders_left_out", 0)  # at reading, and for their service
+    return msgspec.structs.replace(report, checked=report.checked | {"orders_left_out": left_out})

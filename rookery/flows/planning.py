@@ -276,7 +276,7 @@ def _plan_notices(
                 code="orders_beyond_horizon",
                 message=f"{behind} of {parcels.height} orders are ready only after the horizon, {_iso(begin)} to "
                 f"{_iso(end)}: it begins with the earliest order unless told otherwise",
-                remedy="mend stale ready_at, or give a later --start or more --horizon-days",
+                remedy="Mend stale ready_at, or give a later --start or more --horizon-days",
                 file=file,
                 column="ready_at",
             )
@@ -287,7 +287,7 @@ def _plan_notices(
                 severity="warning",
                 code="no_departures",
                 message=f"no departure of the feed runs between {_iso(begin)} and {_iso(end)}",
-                remedy="look at the calendars' start_on and end_on, or plan other days",
+                remedy="Look at the calendars' start_on and end_on, or plan other days",
                 file="calendars.csv",
             )
         )
@@ -297,7 +297,7 @@ def _plan_notices(
                 severity="warning",
                 code="departures_overloaded",
                 message=f"{overloads} dated departures carry more than their capacity, which is reported, not enforced",
-                remedy="see loads.parquet; add capacity there or move orders to another service",
+                remedy="See loads.parquet; add capacity there or move orders to another service",
                 file="loads.parquet",
             )
         )

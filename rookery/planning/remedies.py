@@ -50,6 +50,8 @@ def _remedy(
         return _no_lane(model, parcel)
     if code == "limits_combined":
         return _barred(code, model, parcel, ("goods", "weight", "side", "mode"))
+    if code in ("after_last_departure", "beyond_horizon") and int(parcel["start_at"][0]) >= model.timetable.end:
+        return _behind_the_horizon(code, model)
     if code == "beyond_horizon":
         return _beyond(model, over_days(start, 2 * days), parcel)
     if code == "after_last_departure":
@@ -150,6 +152,16 @@ def _last_chance(model: Model, parcel: pl.DataFrame) -> int | None:
     mine = net.node_rows[net.node_from[origin] : net.node_from[origin + 1]]
     good = mine[np.isfinite(tables.value[mine, 0])]
     return int(good[-1]) if len(good) else None
+
+
+def _behind_the_horizon(code: str, model: Model) -> Reason:
+    table = model.timetable
+    begin, end = (f"{from_minute(minute):%Y-%m-%d %H:%M} UTC" for minute in (table.start, table.end))
+    return Reason(
+        code,
+        f"it is ready only after the planned days, {begin} to {end}, which begin with the earliest order",
+        "mend the ready_at of a stale order, or give a later --start or more --horizon-days",
+    )
 
 
 def _too_late(model: Model, parcel: pl.DataFrame) -> Reason:

@@ -110,3 +110,41 @@ def test_a_parcel_that_is_there_already_needs_no_step(network, make_orders):
     """From a node to itself: planned, delivered when ready, no legs."""
     told = explain(network, make_orders, to_node="A")
     assert told.status == "planned" and told.steps == [] and told.cost == 0
+
+
+def test_an_order_behind_the_planned_days_says_so(network, make_orders):
+    """When a stale order moves the days that are planned, an order after them is told that, not to be ready earlier."""
+    rows = make_orders(
+        {"order_id": "stale", "from_node": "A", "to_node": "C", "ready_at": READY - 200 * 1440, "weight_g": 500.0},
+        {"order_id": "fresh", "from_node": "A", "to_node": "C", "ready_at": READY, "weight_g": 500.0},
+    )
+    told = rk.explain(network, Orders(rows), "fresh", outcomes=1)
+    assert "ready only after the planned days" in told.reasons[0].text and "--start" in told.reasons[0].fix
+
+
+def test_plan_and_explanation_tell_the_same_way_among_equal_ones(make_feed, make_orders):
+    """Same cost, same delivery: plan and explanation both take the departure that leaves first."""
+    feed = make_feed(
+        nodes=[{"node_id": name} for name in "ABC"],
+        lanes=[
+            {"lane_id": "AB", "from_node": "A", "to_node": "B"},
+            {"lane_id": "BC", "from_node": "B", "to_node": "C"},
+        ],
+        departures=[
+            *(
+                {"departure_id": f"AB{h}", "lane_id": "AB", "depart_minute": 60 * h, "cost_per_kg": 0.7}
+                for h in (1, 2, 3)
+            ),
+            {"departure_id": "BC", "lane_id": "BC", "depart_minute": 600, "cost_per_parcel": 0.1, "cost_per_kg": 0.1},
+        ],
+    )
+    rows = [
+        {"order_id": str(w), "from_node": "A", "to_node": "C", "ready_at": READY - 480, "weight_g": float(w)}
+        for w in range(100, 2000, 90)
+    ]
+    orders = Orders(make_orders(*rows))
+    for outcomes in (1, 8):
+        legs = rk.plan(feed, orders, outcomes=outcomes).legs
+        assert set(legs["departure_id"]) == {"AB1", "BC"}
+        told = rk.explain(feed, orders, "1000", outcomes=outcomes)
+        assert [option.departure_id for step in told.steps for option in step.options if option.chosen] == ["AB1", "BC"]

@@ -76,7 +76,7 @@ def _headline(plan: Plan, feed: Feed) -> Panel:
     if left_out := summary["orders_left_out"]:
         told = f"[yellow]{left_out:,}[/] (of {summary['orders'] + left_out:,}), see the notices"
         grid.add_row("rows left out", told, "", "")
-    title = f"{safe(feed.info.name)}, {moment(begin)} UTC and {manifest['horizon_days']} days on"
+    title = f"{safe(feed.info.name)}, {moment(begin)} {begin:%Y} UTC and {manifest['horizon_days']} days on"
     outcomes = f"{manifest['outcomes']} outcomes each" if manifest["outcomes"] > 1 else "medians only"
     foot = f"{summary['departures']:,} dated departures, {outcomes}"
     return Panel.fit(grid, title=title, subtitle=f"[dim]{foot}[/]", box=box.ROUNDED, padding=(1, 3))

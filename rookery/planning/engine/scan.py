@@ -248,7 +248,8 @@ def scan_exact(
     when,
     held_when,
 ):
-    """`scan_chance` in 8-byte numbers with ties broken: of ways of equal cost, the one expected to deliver earlier.
+    """`scan_chance` in 8-byte numbers with ties broken: of ways of equal cost, the one expected to deliver earlier, and
+    of those that deliver alike the one that leaves first.
 
     `value` keeps the lesser of the two, also where a tie rides the other: it stays a bound.
     """
@@ -290,7 +291,7 @@ def scan_exact(
                 minute = load(spare, 2, value)
             going = times(add(price, after), lower)
             lowest = fma(wait, less, under)
-            earlier = less_select(minute, later, one, none)
+            earlier = less_select(add(later, over), minute, none, one)  # as early, too: then the departure at hand
             choice = less_select(going, lowest, one, less_select(highest, going, none, earlier))
             best = less_select(going, wait, going, wait)
             likely = less_select(none, choice, on_time, likely)
