@@ -16,7 +16,6 @@ from rookery.doors.cli.words import (
     REASONS,
     Places,
     count_of,
-    moment,
     percent,
     safe,
     seconds,
@@ -76,7 +75,8 @@ def _headline(plan: Plan, feed: Feed) -> Panel:
     if left_out := summary["orders_left_out"]:
         told = f"[yellow]{left_out:,}[/] (of {summary['orders'] + left_out:,}), see the notices"
         grid.add_row("rows left out", told, "", "")
-    title = f"{safe(feed.info.name)}, {moment(begin)} {begin:%Y} UTC and {manifest['horizon_days']} days on"
+    since = f"{begin:%a} {begin.day} {begin:%b %Y %H:%M} UTC"
+    title = f"{safe(feed.info.name)}, {since} and {manifest['horizon_days']} days on"
     outcomes = f"{manifest['outcomes']} outcomes each" if manifest["outcomes"] > 1 else "medians only"
     foot = f"{summary['departures']:,} dated departures, {outcomes}"
     return Panel.fit(grid, title=title, subtitle=f"[dim]{foot}[/]", box=box.ROUNDED, padding=(1, 3))
