@@ -25,6 +25,8 @@ _FORMS = (".csv", ".parquet")
 _WANTED = {"feed.json"} | {table + form for table in COLUMNS for form in _FORMS}
 _MAX_INFO_BYTES = 1 << 20
 _INFO = {*FeedInfo.__struct_fields__, "sample"}  # `sample`: what drew the network, when it is an invented one
+NO_CURRENCY = "XXX"
+"""What ISO 4217 writes where no currency is involved: prices of a feed that names none still add up."""
 
 
 def read_feed(path: str | Path) -> Feed:
@@ -128,10 +130,10 @@ def _read_info(path: Path, file: Path | None, findings: Findings) -> FeedInfo | 
             _bad_info(findings, name, said.get(name), "must be text")
         return default
 
-    currency = text_of("currency", "XXX")
+    currency = text_of("currency", NO_CURRENCY)
     if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
-        _bad_info(findings, "currency", currency, "must be three capital letters, ISO 4217")
-        currency = "XXX"
+        _bad_info(findings, "currency", currency, f"must be three capital letters, ISO 4217; {NO_CURRENCY} is taken")
+        currency = NO_CURRENCY
     divisor = said.get("volumetric_divisor_mm3_per_g", 5000)
     if isinstance(divisor, bool) or not isinstance(divisor, (int, float)) or not 0 < divisor <= 1e9:
         _bad_info(findings, "volumetric_divisor_mm3_per_g", divisor, "must be a number above 0; 5000 is taken")

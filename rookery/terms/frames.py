@@ -209,7 +209,6 @@ class Expansion:
     openings: pl.DataFrame
     always_open: pl.Series  # Boolean, one per node: True = worked at any minute (no rows in openings)
     transit_ids: tuple[str, ...] = ()
-    notices: tuple[Notice, ...] = ()
 
 
 # --- orders placed in the network: what the planner takes ---------------------------------------------------------
