@@ -11,15 +11,13 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 import pytest
-import typer.main
 from rich.console import Console
 
 from rookery.doors.cli.answer_tables import print_check
-from rookery.doors.cli.commands import app
 from rookery.doors.cli.console import rounded
 from rookery.doors.cli.figures import by_service
 from rookery.doors.cli.main import main
@@ -69,15 +67,6 @@ def rookery(*arguments: object) -> Done:
     return Done(int(end.value.code or 0), out.getvalue(), err.getvalue())
 
 
-def commands() -> dict[str, Any]:
-    """Every command by the words that call it."""
-    found = {}
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        inner = getattr(command, "commands", None)
-        found |= {f"{name} {word}": sub for word, sub in inner.items()} if inner else {name: command}
-    return found
-
-
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Path:
     """A folder with feed/, orders.csv (60 orders) and plan/."""
@@ -87,38 +76,6 @@ def tiny(tmp_path_factory) -> Path:
     done = process("plan", "feed", "orders.csv", "--out", "plan", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
-
-
-def test_help_needs_none_of_the_heavy_packages():
-    """Help is there at once: neither the data frames nor the compiler are imported for it."""
-    code = (
-        "import sys; sys.argv = ['rookery', '--help']\n"
-        "from rookery.doors.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code\n"
-        "assert not {'polars', 'numba', 'numpy', 'matplotlib', 'holidays'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "validate" in done.stdout
-
-
-@pytest.mark.parametrize("name", sorted(commands()))
-def test_every_command_shows_examples(name):
-    """Every command's help says what it does and shows a command that can be typed."""
-    command = commands()[name]
-    assert command.help
-    assert f"  rookery {name}" in (command.epilog or "")
-
-
-@pytest.mark.parametrize("name", sorted(commands()))
-def test_every_option_is_documented(name):
-    """The reference page has a section for each command that names each of its options."""
-    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
-    section = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    assert section, f"docs/reference/cli.md has no section '## {name}'"
-    options = [word for option in commands()[name].params for word in option.opts if word.startswith("--")]
-    assert not [word for word in options if word != "--help" and word not in section.group(1)]
 
 
 def test_version_is_printed():
