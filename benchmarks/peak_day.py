@@ -1,14 +1,17 @@
-"""A seeded synthetic peak day: 600 nodes, 40 hubs, 7 days, 351,673 dated departures, parcels of three services.
+"""A seeded synthetic peak day: 600 nodes, 40 hubs, 7 days, 351,673 dated departures, parcels in one of two forms.
 
-`network` and `parcels` give the arrays of the plain form (one class of parcel, 1 kg, price a parcel only); `feed` and
-`orders` the real form in Rookery's own formats, with sizes that can be chosen to see how time and memory grow.
+*Plain*: one class of parcel, 1 kg, never late, all of a price per parcel. *Real*: three services with due days,
+weights, half of each price per kilogram, batteries that most long lanes do not carry. `network` and `parcels` give both
+as arrays, `feed` and `orders` in Rookery's own formats; sizes can be chosen to see how time and memory grow.
+`capacity_parcels` and `capacity_g` are what departures hold: half as much again as their lane carries when nothing is
+ever full.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -21,12 +24,19 @@ SERVICES = {  # share of parcels, due_days, late_cost
     "standard": (0.5, 4, 5.0),
     "saver": (0.3, 6, 2.0),
 }
+TIME_COST_PER_DAY = {"plain": 1.44, "real": 0.2}
+UNASSIGNED_COST = 60.0
 BATTERY_SHARE = 0.08
 LONG_HAUL_KM = 800
 BARRED_SHARE = 0.7
 DWELL = 60
 SIGMA = 0.3
 START = 29_678_400  # minutes from 1970 to 2026-06-06T00:00Z
+HEADROOM = 1.5  # capacity as a multiple of the mean load of a lane's departures over the first days
+FIRST_DAYS = 2
+LEAST_PARCELS, LEAST_G = 40.0, 20_000.0
+
+Form = Literal["plain", "real"]
 
 
 @dataclass(frozen=True)
@@ -69,10 +79,8 @@ def network(nodes: int = 600, hubs: int = 40, days: int = 7, per_day: int = 57_0
 
 def dated(net: Network) -> tuple[NDArray, ...]:
     """Dated departures in order of time: from, to, depart minute, arrive minute (dwell included), cost, long haul."""
-    depart = np.concatenate([net.minute + 1440 * day for day in range(net.days)])
-    order = np.argsort(depart, kind="stable")
-    tile = np.tile(np.arange(len(net.frm)), net.days)[order]
-    depart = depart[order]
+    tile = _repeating(net)
+    depart = net.minute[tile] + 1440 * np.repeat(np.arange(net.days), len(net.frm))
     arrive = depart + net.ride[tile] + DWELL
     return net.frm[tile], net.to[tile], depart, arrive, net.cost[tile], net.long_haul[tile]
 
@@ -89,6 +97,45 @@ def parcels(count: int = 4_000_000, nodes: int = 600, seed: int = 1) -> tuple[ND
     return origin, destination, ready.clip(0, 1439).astype(np.int64)
 
 
+def kinds(count: int = 4_000_000, seed: int = 2) -> tuple[NDArray, NDArray, NDArray]:
+    """Service (place in SERVICES), grams and whether it holds a battery, of each parcel of the real form."""
+    r = np.random.default_rng(seed)
+    service = r.choice(len(SERVICES), count, p=[share for share, _, _ in SERVICES.values()])
+    grams = np.minimum(30_000, np.ceil(400 * r.lognormal(0, 1.0, count)))
+    return service, grams, r.random(count) < BATTERY_SHARE
+
+
+def capacity_parcels(net: Network, loads: NDArray) -> NDArray[np.float64]:
+    """Parcels that each repeating departure holds, from the free-flow parcels on each dated one (order of `dated`)."""
+    return np.maximum(LEAST_PARCELS, np.ceil(HEADROOM * _mean_of_lane(net, loads)))
+
+
+def capacity_g(net: Network, grams: NDArray) -> NDArray[np.float64]:
+    """Grams that each repeating departure holds, from the free-flow grams on each dated one (order of `dated`)."""
+    return np.maximum(LEAST_G, HEADROOM * _mean_of_lane(net, grams))
+
+
+def every_day(net: Network, values: NDArray) -> NDArray:
+    """What repeating departures have, for each dated one (order of `dated`)."""
+    return values[_repeating(net)]
+
+
+def _repeating(net: Network) -> NDArray[np.int64]:
+    """Which repeating departure each dated one is a run of, in the order of `dated`."""
+    depart = np.concatenate([net.minute + 1440 * day for day in range(net.days)])
+    return np.argsort(depart, kind="stable") % len(net.frm)
+
+
+def _mean_of_lane(net: Network, loads: NDArray) -> NDArray[np.float64]:
+    """Mean load of all runs of a departure's lane within the first days."""
+    _, lane = np.unique(net.frm.astype(np.int64) * len(net.positions) + net.to, return_inverse=True)
+    repeating = _repeating(net)
+    # dated departures are in order of time: whole days come first
+    first = min(FIRST_DAYS, net.days) * len(net.frm)
+    of = lane[repeating[:first]]
+    return (np.bincount(of, loads[:first]) / np.bincount(of))[lane]
+
+
 def _barred(net: Network, nodes: int, seed: int = 3) -> NDArray[np.bool_]:
     """Which departures run on long-haul lanes that carry no batteries: a seeded 70% of those lanes."""
     code = net.frm.astype(np.int64) * nodes + net.to
@@ -96,14 +143,26 @@ def _barred(net: Network, nodes: int, seed: int = 3) -> NDArray[np.bool_]:
     return np.isin(code, lanes[np.random.default_rng(seed).random(len(lanes)) < BARRED_SHARE])
 
 
-def feed(net: Network) -> Feed:
-    """The network as a feed: half of each price per parcel, half per kilogram, log-normal transit times."""
+def feed(
+    net: Network,
+    form: Form = "real",
+    *,
+    capacity_parcels: NDArray | None = None,
+    capacity_g: NDArray | None = None,
+) -> Feed:
+    """The network as a feed, with log-normal transit times.
+
+    capacity_parcels, capacity_g: one number a repeating departure (see the functions of these names); None = unlimited.
+    """
     nodes = len(net.positions)
+    real = form == "real"
+    per_kg = 0.5 if real else 0.0
+    services = SERVICES if real else {"plain": (1.0, None, 0.0)}
     names = np.array([f"N{place:04d}" for place in range(nodes)])
     code = net.frm.astype(np.int64) * nodes + net.to
     lanes, first, lane = np.unique(code, return_index=True, return_inverse=True)
     lane_ids = np.array([f"L{place:05d}" for place in range(len(lanes))])
-    barred, far = _barred(net, nodes)[first], net.long_haul[first]
+    barred, far = real & _barred(net, nodes)[first], net.long_haul[first]
     minute = [f"{place:06d}" for place in range(len(net.frm))]
     quantiles = np.round(np.linspace(0.01, 0.99, 99), 2)
     factors = [round(float(np.exp(SIGMA * NormalDist().inv_cdf(q))), 4) for q in quantiles]
@@ -134,42 +193,47 @@ def feed(net: Network) -> Feed:
             "cutoff_minutes": np.zeros(len(net.frm)),
             "transit_minutes": np.maximum(net.ride, 1),
             "transit_id": ["spread"] * len(net.frm),
-            "cost_per_parcel": net.cost.astype(np.float64) / 2,
-            "cost_per_kg": net.cost.astype(np.float64) / 2,
+            "capacity_g": [None] * len(net.frm) if capacity_g is None else capacity_g,
+            "capacity_parcels": [None] * len(net.frm) if capacity_parcels is None else capacity_parcels,
+            "cost_per_parcel": net.cost.astype(np.float64) * (1 - per_kg),
+            "cost_per_kg": net.cost.astype(np.float64) * per_kg,
         },
         "transit": {"transit_id": ["spread"] * 99, "quantile": quantiles, "factor": factors},
         "calendars": {"calendar_id": ["daily"], **everyday, "start_on": ["2026-06-06"], "end_on": ["2030-01-01"]},
         "services": {
-            "service_id": list(SERVICES),
-            "name": list(SERVICES),
-            "due_days": [days for _, days, _ in SERVICES.values()],
-            "confidence": [0.95] * 3,
-            "late_cost": [late for _, _, late in SERVICES.values()],
-            "late_cost_per_day": [0.0] * 3,
-            "time_cost_per_day": [0.2] * 3,
-            "unassigned_cost": [60.0] * 3,
-            "modes": [[], [], []],
+            "service_id": list(services),
+            "name": list(services),
+            "due_days": [days for _, days, _ in services.values()],
+            "confidence": [0.95] * len(services),
+            "late_cost": [late for _, _, late in services.values()],
+            "late_cost_per_day": [0.0] * len(services),
+            "time_cost_per_day": [TIME_COST_PER_DAY[form]] * len(services),
+            "unassigned_cost": [UNASSIGNED_COST] * len(services),
+            "modes": [[]] * len(services),
         },
     }
     frames: dict[str, Any] = {name: _frame(schema, tables.get(name, {})) for name, schema in FEED.items()}
     return Feed(FeedInfo(f"peak day of {nodes} nodes", "1", "EUR"), **frames)
 
 
-def orders(count: int, nodes: int = 600, seed: int = 2) -> pl.DataFrame:
-    """Orders of the real form, as an order file has them (ready_at and weights included)."""
+def orders(count: int, nodes: int = 600, form: Form = "real") -> pl.DataFrame:
+    """Orders as an order file has them (ready_at and weights included)."""
     origin, destination, ready = parcels(count, nodes)
-    r = np.random.default_rng(seed)
-    service = r.choice(len(SERVICES), count, p=[share for share, _, _ in SERVICES.values()])
-    grams = np.minimum(30_000, np.ceil(400 * r.lognormal(0, 1.0, count)))
-    battery = r.random(count) < BATTERY_SHARE
+    service, grams, battery = kinds(count)
     names = pl.Series([f"N{place:04d}" for place in range(nodes)])
     at = pl.Series((ready + START) * 60_000_000).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    common = {
+        "order_id": pl.select(pl.format("P{}", pl.int_range(count)))[:, 0],
+        "from_node": names.gather(origin),
+        "to_node": names.gather(destination),
+        "ready_at": at,
+    }
+    if form == "plain":
+        same = {"weight_g": 1000.0, "goods": "general", "service_id": "plain"}
+        return pl.DataFrame(common).with_columns(**{name: pl.lit(value) for name, value in same.items()})
     return pl.DataFrame(
         {
-            "order_id": pl.select(pl.format("P{}", pl.int_range(count)))[:, 0],
-            "from_node": names.gather(origin),
-            "to_node": names.gather(destination),
-            "ready_at": at,
+            **common,
             "weight_g": grams,
             "goods": pl.Series(np.where(battery, "battery", "general")),
             "service_id": pl.Series(list(SERVICES)).gather(service),

@@ -21,10 +21,10 @@ from rich.table import Table as Grid
 
 from benchmarks.form import Show, Table, figure
 
-BENCHES = {"planning": "benchmarks.planning"}
+BENCHES = {"planning": "benchmarks.planning", "capacity": "benchmarks.capacity"}
 """Each names a package with PARTS (name -> run(size, say) -> Result), SMALLEST, FULL and LONG sizes."""
 
-PACKAGES = ("rookery", "numpy", "numba", "polars", "scipy", "rustworkx", "networkx")
+PACKAGES = ("rookery", "numpy", "numba", "polars", "scipy", "rustworkx", "networkx", "highspy", "ortools")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

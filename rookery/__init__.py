@@ -13,11 +13,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rookery.flows.changes import AddDepartures, CloseNode, DropLane, ScaleVolume
     from rookery.flows.checking import check, read_plan
     from rookery.flows.explaining import explain
     from rookery.flows.planning import Plan, plan
     from rookery.flows.promising import Offer, promise
-    from rookery.network import expand, read_feed, sample_network, validate_feed
+    from rookery.flows.replanning import Replan, replan
+    from rookery.flows.utilisation import Utilisation, utilisation
+    from rookery.flows.whatif import Comparison, what_if
+    from rookery.network import expand, read_closures, read_feed, sample_network, validate_feed
     from rookery.orders import check_orders, read_orders, sample_orders, write_orders
     from rookery.planning.check import CheckReport
     from rookery.planning.explain import Explanation
@@ -29,11 +33,15 @@ if TYPE_CHECKING:
 __version__ = version("rookery")
 
 _HOMES = {
+    "rookery.flows.changes": ("AddDepartures", "CloseNode", "DropLane", "ScaleVolume"),
     "rookery.flows.checking": ("check", "read_plan"),
     "rookery.flows.explaining": ("explain",),
     "rookery.flows.planning": ("Plan", "plan"),
     "rookery.flows.promising": ("Offer", "promise"),
-    "rookery.network": ("expand", "read_feed", "sample_network", "validate_feed"),
+    "rookery.flows.utilisation": ("Utilisation", "utilisation"),
+    "rookery.flows.replanning": ("Replan", "replan"),
+    "rookery.flows.whatif": ("Comparison", "what_if"),
+    "rookery.network": ("expand", "read_closures", "read_feed", "sample_network", "validate_feed"),
     "rookery.orders": ("check_orders", "read_orders", "sample_orders", "write_orders"),
     "rookery.planning.check": ("CheckReport",),
     "rookery.planning.explain": ("Explanation",),
@@ -45,8 +53,12 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AddDepartures",
     "CheckReport",
+    "CloseNode",
+    "Comparison",
     "Conflict",
+    "DropLane",
     "Expansion",
     "Explanation",
     "Feed",
@@ -59,19 +71,26 @@ __all__ = [
     "Orders",
     "Plan",
     "PolicyTable",
+    "Replan",
     "RookeryError",
+    "ScaleVolume",
+    "Utilisation",
     "check",
     "check_orders",
     "expand",
     "explain",
     "plan",
     "promise",
+    "read_closures",
     "read_feed",
     "read_orders",
     "read_plan",
+    "replan",
     "sample_network",
     "sample_orders",
+    "utilisation",
     "validate_feed",
+    "what_if",
     "write_orders",
 ]
 

@@ -1,1 +1,1 @@
-"""Other people's shortest-path libraries doing the planner's deterministic work, each in its own process."""
+"""Other people's programs on the planner's work, each in its own process: shortest paths, and flows under capacity."""

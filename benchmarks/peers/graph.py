@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from benchmarks.peers.ways import rows_of
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -58,3 +60,28 @@ def graph_of(dated: pl.DataFrame, destinations: list[int], cost_per_minute: floa
         heads.append(into)
         weights.append(price[into] + cost_per_minute * arrive[into])
     return Graph(np.concatenate(tails), np.concatenate(heads), np.concatenate(weights), count, len(destinations))
+
+
+def event_graph_of(dated: pl.DataFrame, destinations: list[int], cost_per_minute: float) -> Graph:
+    """The same network as textbooks draw it: two vertices a departure, time paid on every arc, turned around too.
+
+    Departing is vertex 0 .. N-1, arriving N .. 2 N - 1; `departures` counts both. Costs count from departing.
+    """
+    frm, to, depart, arrive, price = (dated[name].to_numpy() for name in ("frm", "to", "depart", "arrive", "price"))
+    rows = rows_of(frm, to, depart, arrive, price)
+    count = len(frm)
+    riders, waiters = np.arange(count), np.flatnonzero(rows.wait < count)
+    changers = np.flatnonzero(rows.catch < count)
+    after, caught = rows.wait[waiters], rows.catch[changers]
+    tails, heads = [count + riders, after, caught], [riders, waiters, count + changers]
+    weights = [
+        rows.cost + cost_per_minute * (rows.arrive - rows.depart),
+        cost_per_minute * (rows.depart[after] - rows.depart[waiters]),
+        cost_per_minute * (rows.depart[caught] - rows.arrive[changers]),
+    ]
+    for sink, destination in enumerate(destinations):
+        into = np.flatnonzero(to == destination)
+        tails.append(np.full(len(into), 2 * count + sink))
+        heads.append(count + into)
+        weights.append(np.zeros(len(into)))
+    return Graph(np.concatenate(tails), np.concatenate(heads), np.concatenate(weights), 2 * count, len(destinations))

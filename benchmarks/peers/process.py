@@ -16,6 +16,7 @@ from benchmarks.peers.graph import Graph
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
     "scipy": "benchmarks.peers.scipy_csgraph",
+    "scipy, one call a destination": "benchmarks.peers.scipy_one_sink",
     "rustworkx": "benchmarks.peers.rustworkx_lengths",
     "networkx": "benchmarks.peers.networkx_lengths",
 }

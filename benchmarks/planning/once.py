@@ -46,12 +46,12 @@ def _main(feed_path: str, orders_path: str, out: str, days: int, outcomes: int, 
     return {
         "seconds": end - begin,
         "stages": reading | done.summary["seconds"] | {"write": end - plan_at},
-        "peak_gib": _peak_gib(),
+        "peak_gib": peak_gib(),
         "summary": done.summary,
     }
 
 
-def _peak_gib() -> float:
+def peak_gib() -> float:
     """Most memory this process ever held; on Linux without what its parent held before it was started."""
     status = Path("/proc/self/status")
     if status.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import polars as pl
@@ -14,9 +14,11 @@ from rookery.base.progress import Progress, silent
 from rookery.flows.planning import Plan, as_orders
 from rookery.planning.check import CheckReport, check_plan
 from rookery.terms.errors import InvalidInput, NotFound
-from rookery.terms.frames import PLAN_LEGS, PLAN_LOADS, PLAN_PARCELS, Feed, Orders
+from rookery.terms.frames import PLAN_HOURS, PLAN_LEGS, PLAN_LOADS, PLAN_PARCELS, Feed, Orders, empty
 
-TABLES = {"parcels": PLAN_PARCELS, "legs": PLAN_LEGS, "loads": PLAN_LOADS}
+TABLES = {"parcels": PLAN_PARCELS, "legs": PLAN_LEGS, "loads": PLAN_LOADS, "hours": PLAN_HOURS}
+MAY_LACK = {"hours"}
+"""Tables that a plan need not have: a missing one has no rows."""
 YEARS = (1900, 2400)
 """The years in which a plan's instants lie."""
 
@@ -30,8 +32,10 @@ class _Manifest(Struct):
     horizon_end: _Instant
     horizon_days: Annotated[int, Meta(ge=1)]
     outcomes: Annotated[int, Meta(ge=1, le=64)]
+    prices: Literal["none", "capacity"] = "none"
     feed: dict[str, Any] = {}
     orders: dict[str, Any] = {}
+    replanned_at: _Instant | None = None
 
 
 class _Summary(Struct):
@@ -42,9 +46,13 @@ class _Summary(Struct):
     unassigned: dict[str, int] = {}
     cost: float = 0.0
     lower_bound: float = 0.0
+    free_flow_bound: float | None = None
     gap: float = 0.0
     congestion_gap: float | None = None
     capacity_violations: int = 0
+    refused: int = 0
+    iterations: int = 0
+    interrupted: bool = False
     on_time_expected: float = 0.0
     seconds: dict[str, float] = {}
     parcels_per_second: float = 0.0
@@ -62,14 +70,41 @@ def read_plan(folder: str | Path) -> Plan:
     faults: list[str] = []
     manifest = _read_record(folder / "manifest.json", _Manifest, faults)
     summary = _read_record(folder / "summary.json", _Summary, faults)
-    frames = {name: _read_frame(folder / f"{name}.parquet", schema, faults) for name, schema in TABLES.items()}
+    frames = {name: read_frame(folder / f"{name}.parquet", schema, faults) for name, schema in TABLES.items()}
     if not faults:
         told = msgspec.convert(manifest, _Manifest)
         if told.horizon_end - told.start != timedelta(told.horizon_days):
             faults.append(f"manifest.json: horizon_end is not start + {told.horizon_days} days (horizon_days)")
     if faults:
         raise InvalidInput("plan.damaged", f"The plan in {folder} is damaged: {'; '.join(faults)}.", "plan again")
-    return Plan(frames["parcels"], frames["legs"], frames["loads"], summary, manifest)
+    parcels, legs, loads, hours = (frames[name] for name in ("parcels", "legs", "loads", "hours"))
+    return Plan(parcels, legs, loads, summary, manifest, hours=hours)
+
+
+def refuse_another_feed(feed: Feed, plan: Plan) -> None:
+    """Raises InvalidInput when the plan was made from another feed, or another version of it: their hashes differ."""
+    told = plan.manifest.get("feed", {})
+    if told.get("sha256") == feed.sha256:
+        refuse_changed(plan)
+        return
+    version = f"{told.get('name', 'a feed')} {told.get('version', '')}".strip()
+    source = f" ({told['source']})" if told.get("source") else ""
+    raise InvalidInput(
+        "plan.another_feed",
+        f"The plan was made from {version}{source}, whose contents are not those of {feed.source or feed.info.name}, "
+        f"{feed.info.name} {feed.info.version}.",
+        "name the feed it was made from, or plan the orders again with this one",
+    )
+
+
+def refuse_changed(plan: Plan) -> None:
+    """Raises InvalidInput when the plan was changed around closures that its feed does not hold."""
+    if plan.manifest.get("replanned_at"):
+        raise InvalidInput(
+            "plan.changed",
+            f"The plan was changed at {plan.manifest['replanned_at']} around closures that the feed does not hold.",
+            "name the plan before the change, or add the closures to closures.csv of the feed and plan again",
+        )
 
 
 def _read_record(path: Path, kind: type[Struct], faults: list[str]) -> dict[str, Any]:
@@ -91,8 +126,10 @@ def _read_record(path: Path, kind: type[Struct], faults: list[str]) -> dict[str,
     return record
 
 
-def _read_frame(path: Path, schema: dict[str, Any], faults: list[str]) -> pl.DataFrame:
+def read_frame(path: Path, schema: dict[str, Any], faults: list[str]) -> pl.DataFrame:
     """A Parquet file of a plan in its schema, no instant out of the ordinary."""
+    if path.stem in MAY_LACK and not path.exists():
+        return empty(schema)
     try:
         frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
         missing = [column for column in schema if column not in frame.columns]
@@ -125,12 +162,14 @@ def check(
     """Re-derive a plan by code that shares nothing with the planner, and report every violation.
 
     sample: so many parcels' optima are found again (0: none; default: as many as take seconds).
-    Raises InvalidInput when the plan on disk is damaged or the sample less than 0, NotFound when there is none.
+    Raises InvalidInput when the plan on disk is damaged, was changed around closures, or the sample is less than 0,
+    NotFound when there is none.
     """
     if sample is not None and sample < 0:
         raise InvalidInput("check.sample", f"A sample of {sample} parcels cannot be drawn.", "give 0 or more")
     if not isinstance(plan, Plan):
         plan = read_plan(plan)
+    refuse_changed(plan)
     orders = as_orders(orders)
     report = check_plan(
         feed,
@@ -140,6 +179,7 @@ def check(
         plan.loads,
         plan.manifest,
         plan.summary,
+        hours=plan.hours,
         sample=sample,
         progress=progress,
     )

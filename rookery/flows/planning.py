@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -20,13 +20,23 @@ import polars as pl
 
 from rookery.base.files import Output, json_says, write_aside
 from rookery.base.progress import Progress, silent
-from rookery.network import expand, place
+from rookery.network import closures_outside, expand, place
 from rookery.orders import check_orders, read_orders
-from rookery.planning.ops import Model, compile_model, plan_parcels, unassigned_reasons
+from rookery.planning.capacity.resources import Prices
+from rookery.planning.capacity.solve import Effort
+from rookery.planning.ops import Batch, Model, compile_model, plan_batch, unassigned_reasons
 from rookery.planning.policy import write_policy
-from rookery.planning.results import legs_frame, loads_frame, overloaded, parcel_numbers, parcels_frame
+from rookery.planning.results import (
+    hours_frame,
+    legs_frame,
+    loads_frame,
+    parcel_numbers,
+    parcels_frame,
+    prices_of,
+    violations,
+)
 from rookery.terms.errors import InvalidInput
-from rookery.terms.frames import ORDERS, Feed, Orders
+from rookery.terms.frames import ORDERS, PLAN_HOURS, Feed, Orders, empty
 from rookery.terms.notice import Notice
 from rookery.terms.time import DAY, from_minute, to_minute
 
@@ -34,21 +44,31 @@ PLAN_FOLDER = Output(
     name="plan",
     marker="manifest.json",
     says_so=json_says("program", "rookery"),
-    holds=frozenset({"parcels.parquet", "legs.parquet", "loads.parquet", "summary.json", "manifest.json", "policy"}),
+    holds=frozenset(
+        {
+            *(f"{table}.parquet" for table in ("parcels", "legs", "loads", "hours", "changes", "closures")),
+            *("summary.json", "manifest.json", "policy"),
+        }
+    ),
 )
 EARLIEST_YEAR, LATEST_YEAR = 1970, 2199
 LEAST_HORIZON_DAYS = 21
 MOST_HORIZON_DAYS = 3650
 MOST_OUTCOMES = 64
 DAYS_AFTER_DUE = 14
+GAP = 0.005
+"""Proved gap at which a plan within capacities is good enough, unless told otherwise."""
+SECONDS = 60.0
+"""Seconds of improving after which it has to be good enough."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """A plan: what happens to every parcel, leg by leg, what each departure carries, and how good it is.
 
-    parcels, legs, loads: frames in the schemas PLAN_PARCELS, PLAN_LEGS, PLAN_LOADS; summary, manifest: what the files
-    of these names hold; notices: what was found in the orders; policy: writes the tables, when asked for.
+    parcels, legs, loads, hours: frames in the schemas PLAN_PARCELS, PLAN_LEGS, PLAN_LOADS, PLAN_HOURS; summary,
+    manifest: what the files of these names hold; notices: what was found in the orders; policy: writes the tables, when
+    asked for.
     """
 
     parcels: pl.DataFrame
@@ -58,22 +78,27 @@ class Plan:
     manifest: dict[str, Any]
     notices: tuple[Notice, ...] = ()
     policy: Callable[[Path], None] | None = None
+    hours: pl.DataFrame = field(default_factory=partial(empty, PLAN_HOURS))
 
     def write(self, out: str | Path) -> Path:
         """Write the plan's files to folder `out`, whole or not at all. Raises Conflict when `out` is something else.
 
         The policy tables are made now, straight to disk, when the plan was asked for them.
         """
-        out = Path(out)
-        with write_aside(out, PLAN_FOLDER) as folder:
-            self.parcels.write_parquet(folder / "parcels.parquet")
-            self.legs.write_parquet(folder / "legs.parquet")
-            self.loads.write_parquet(folder / "loads.parquet")
-            (folder / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.summary)))
-            (folder / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.manifest)))
-            if self.policy is not None:
-                self.policy(folder / "policy")
-        return out
+        with write_aside(Path(out), PLAN_FOLDER) as folder:
+            self.write_files(folder)
+        return Path(out)
+
+    def write_files(self, folder: Path) -> None:
+        """Write the plan's files into a folder that is there."""
+        self.parcels.write_parquet(folder / "parcels.parquet")
+        self.legs.write_parquet(folder / "legs.parquet")
+        self.loads.write_parquet(folder / "loads.parquet")
+        self.hours.write_parquet(folder / "hours.parquet")
+        (folder / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.summary)))
+        (folder / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(self.manifest)))
+        if self.policy is not None:
+            self.policy(folder / "policy")
 
 
 class Stages:
@@ -89,6 +114,10 @@ class Stages:
             yield
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - begin, 4)
+
+    def total(self) -> float:
+        """Seconds of all stages."""
+        return sum(self.seconds.values())
 
 
 def cores() -> int:
@@ -136,6 +165,15 @@ def refuse_senseless(outcomes: int, start: datetime | None = None) -> None:
         )
 
 
+def effort_of(gap: float, seconds: float) -> Effort:
+    """When to stop improving. Raises InvalidInput for a gap that is not a share, or for no time at all."""
+    if not 0 <= gap < 1:
+        raise InvalidInput("plan.gap", f"A gap of {gap} is not a share from 0 to below 1.", "use the default, 0.005")
+    if not 0 < seconds < inf:
+        raise InvalidInput("plan.seconds", f"{seconds} seconds are not above 0.", "use the default, 60")
+    return Effort(gap, seconds)
+
+
 def model_of(feed: Feed, start: int, horizon_days: int, outcomes: int) -> Model:
     """The feed compiled over `horizon_days` from minute `start`."""
     return compile_model(feed, expand(feed, start, start + horizon_days * DAY), outcomes)
@@ -148,19 +186,25 @@ def plan(
     start: datetime | None = None,
     horizon_days: int | None = None,
     outcomes: int = 8,
+    gap: float = GAP,
+    seconds: float = SECONDS,
+    prices: Plan | None = None,
     policy: bool = False,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Plan:
-    """Plan a file of orders: for every parcel the policy of least expected cost, its promise and its reasons.
+    """Plan a file of orders within all capacities: for every parcel its policy, its promise and its reasons.
 
     start: departures from this instant on count (default: the earliest ready_at); horizon_days: and before so many
     days later (default: max(21, longest due_days + 14)); outcomes: K equally likely transit times a departure
-    (1 = medians); policy: write the policy tables with the plan; threads: default all cores. Bad orders are left out
-    with notices; no itinerary is a result, not an error.
+    (1 = medians); gap, seconds: where capacity binds, the plan is improved until it costs at most this share more than
+    the least possible, or for about so long; prices: an earlier plan whose shadow prices are a good start; policy:
+    write the policy tables with the plan; threads: default all cores. Bad orders are left out with notices; no
+    itinerary is a result, not an error. Stopped from the keyboard while it improves, it gives the best plan so far.
     Raises InvalidInput when there is nothing to plan, or a setting makes no sense.
     """
     refuse_senseless(outcomes, start)
+    effort = effort_of(gap, seconds)
     threads = threads or cores()
     stages = Stages()
     with stages("place"):
@@ -181,75 +225,109 @@ def plan(
         model = model_of(feed, begin, days, outcomes)
         progress("timetable", 1, 1)
     with stages("plan"):
-        assignment, which = plan_parcels(model, parcels, threads=threads, progress=progress)
+        warm = None if prices is None else prices_of(model, prices.loads, prices.hours)
+        batch = plan_batch(model, parcels, effort=effort, threads=threads, progress=progress, warm=warm)
+        assignment, which, certificate = batch.assignment, batch.which, batch.certificate
         numbers = parcel_numbers(parcels, assignment, which)
+    pieces, planned = numbers["pieces"], numbers["planned"]
+    refused = batch.reachable & ~planned
     with stages("reasons"):
-        reasons = _reasons(feed, model, parcels, ~numbers["planned"], days, threads, progress)
+        reasons = reasons_of(feed, model, parcels, ~planned, refused, days, threads, progress)
     with stages("results"):
         legs = legs_frame(model, parcels, assignment, which)
-        loads = loads_frame(model, assignment)
+        shadow = certificate.prices if certificate is not None else Prices.none(model.resources)
+        loads, hours = loads_frame(model, assignment, shadow), hours_frame(model, assignment, shadow)
         table = parcels_frame(model, parcels, numbers, legs, reasons)
-    pieces, planned = numbers["pieces"], numbers["planned"]
-    cost, bound = fsum(numbers["cost"]), nextafter(fsum(numbers["bound"]), -inf)
-    error = np.where(planned, numbers["cost"] - numbers["bound"], 0.0)
-    overloads = overloaded(loads)
-    notices = (*notices, *_plan_notices(parcels, begin, days, len(model.timetable.cutoff), overloads, orders.file))
-    seconds = sum(stages.seconds.values())
+    notices = (
+        *notices,
+        *_plan_notices(feed, parcels, begin, days, len(model.timetable.cutoff), orders.file),
+    )
     summary = {
         "orders": table.height,
         "parcels": int(pieces.sum()),
         "planned": int(pieces[planned].sum()),
-        "unassigned": _by_reason(reasons, pieces),
+        "unassigned": by_reason(reasons, pieces),
         "unassigned_parcels": int(pieces[~planned].sum()),
         "currency": feed.info.currency,
-        "cost": cost,
-        "lower_bound": bound,
-        "gap": (cost - bound) / cost if cost > 0 else 0.0,
-        "congestion_gap": None,  # nothing to tell while capacity is not enforced
-        "capacity_violations": overloads,
+        **_quality(numbers, batch),
+        "capacity_violations": violations(model, assignment.loads),
+        "refused": int(pieces[refused].sum()),
         "on_time_expected": float((numbers["on_time"] * pieces).sum() / pieces.sum()),
-        "grouped_weights": not assignment.exact,
-        "grouping_error": float(error.sum() / cost) if not assignment.exact and cost > 0 else 0.0,
-        "grouping_error_max_per_parcel": 0.0 if assignment.exact else float((error / pieces).max(initial=0.0)),
         "orders_left_out": orders.left_out + orders.frame.height - parcels.height,
         "departures": len(model.timetable.cutoff),
         "columns": assignment.columns,
         "seconds": stages.seconds,
-        "parcels_per_second": round(float(pieces.sum()) / seconds, 1) if seconds else 0.0,
+        "seconds_planning": certificate.seconds if certificate is not None else {},
+        "parcels_per_second": round(float(pieces.sum()) / stages.total(), 1) if stages.total() else 0.0,
     }
     manifest = {
         "program": f"rookery {version('rookery')}",
         "feed": {"name": feed.info.name, "version": feed.info.version, "sha256": feed.sha256, "source": feed.source},
         "orders": {"sha256": orders.sha256, "source": orders.source},
-        "start": _iso(begin),
+        "start": iso(begin),
         "horizon_days": days,
-        "horizon_end": _iso(begin + days * DAY),
+        "horizon_end": iso(begin + days * DAY),
         "outcomes": outcomes,
-        "prices": "none",
+        "prices": "none" if certificate is None else "capacity",
     }
     tables = (
         partial(
-            write_policy, model, parcels.filter(planned), exact=assignment.exact, threads=threads, progress=progress
+            write_policy,
+            _as_seen(model, shadow, parcels),
+            parcels.filter(planned),
+            exact=assignment.exact,
+            threads=threads,
+            progress=progress,
         )
         if policy
         else None
     )
-    return Plan(table, legs, loads, summary, manifest, (*orders.notices, *notices), tables)
+    return Plan(table, legs, loads, summary, manifest, (*orders.notices, *notices), tables, hours)
 
 
-def _reasons(feed, model, parcels, unassigned, days: int, threads: int, progress: Progress) -> pl.Series:
-    """A list of reasons for every parcel, empty for the planned."""
-    where = np.flatnonzero(unassigned)
+def _quality(numbers: dict[str, np.ndarray], batch: Batch) -> dict[str, Any]:
+    """What the plan costs and how far from the least possible that can be."""
+    cost, certificate = fsum(numbers["cost"]), batch.certificate
+    # what the certificate does not speak of; where it counts refusing as a choice, so does this
+    apart = numbers["bound" if certificate is None else "least"][~batch.certified]
+    bound = nextafter(fsum([*apart, certificate.bound if certificate else 0.0]), -inf)
+    free = nextafter(fsum([*apart, certificate.free_bound]), -inf) if certificate else bound
+    exact = batch.assignment.exact
+    error = np.where(numbers["planned"] & ~batch.certified, numbers["cost"] - numbers["bound"], 0.0)
+    return {
+        "cost": cost,
+        "lower_bound": bound,
+        "gap": (cost - bound) / cost if cost > 0 else 0.0,
+        "free_flow_bound": free,
+        "congestion_gap": None if certificate is None else (cost - bound) / (cost - free) if cost > free else 0.0,
+        "iterations": certificate.iterations if certificate else 0,
+        "interrupted": certificate.interrupted if certificate else False,
+        "grouped_weights": not exact,
+        "grouping_error": float(error.sum() / cost) if not exact and cost > 0 else 0.0,
+        "grouping_error_max_per_parcel": 0.0 if exact else float((error / numbers["pieces"]).max(initial=0.0)),
+    }
+
+
+def _as_seen(model: Model, prices: Prices, parcels: pl.DataFrame) -> Model:
+    """The model with prices for parcels of the usual density: what policy tables are written for."""
+    actual, chargeable = float(parcels["weight_g"].sum()), float(parcels["chargeable_g"].sum())
+    return model.priced(prices, actual / chargeable if chargeable else 1.0)
+
+
+def reasons_of(feed, model, parcels, unassigned, refused, days: int, threads: int, progress: Progress) -> pl.Series:
+    """A list of reasons for every parcel, empty for the planned; refused: those that only lack room."""
+    none = pl.Series([[], ["no_capacity"]], dtype=pl.List(pl.String))
+    place = refused.astype(np.int64)
+    where = np.flatnonzero(unassigned & ~refused)
     if len(where) == 0:
-        return pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, parcels.height)
+        return none.gather(place)
     later = partial(model_of, feed, model.timetable.start, 2 * days, model.timetable.outcomes)
     found = unassigned_reasons(feed, later, parcels[where], threads=threads, progress=progress)
-    place = np.zeros(parcels.height, np.int64)
-    place[where] = np.arange(1, len(where) + 1)
-    return pl.concat([pl.Series([[]], dtype=pl.List(pl.String)), found]).gather(place)
+    place[where] = np.arange(len(none), len(none) + len(where))
+    return pl.concat([none, found]).gather(place)
 
 
-def _by_reason(reasons: pl.Series, pieces: np.ndarray) -> dict[str, int]:
+def by_reason(reasons: pl.Series, pieces: np.ndarray) -> dict[str, int]:
     """Parcels that carry each reason (one with two counts in both)."""
     counted = (
         pl.DataFrame({"reason": reasons, "pieces": pieces})
@@ -262,9 +340,7 @@ def _by_reason(reasons: pl.Series, pieces: np.ndarray) -> dict[str, int]:
     return {reason: int(count) for reason, count in counted.iter_rows()}
 
 
-def _plan_notices(
-    parcels: pl.DataFrame, begin: int, days: int, departures: int, overloads: int, file: str
-) -> list[Notice]:
+def _plan_notices(feed: Feed, parcels: pl.DataFrame, begin: int, days: int, departures: int, file: str) -> list[Notice]:
     """What is odd about a plan as a whole."""
     notices = []
     end = begin + days * DAY
@@ -274,8 +350,8 @@ def _plan_notices(
             Notice(
                 severity="warning",
                 code="orders_beyond_horizon",
-                message=f"{behind} of {parcels.height} orders are ready only after the horizon, {_iso(begin)} to "
-                f"{_iso(end)}: it begins with the earliest order unless told otherwise",
+                message=f"{behind} of {parcels.height} orders are ready only after the horizon, {iso(begin)} to "
+                f"{iso(end)}: it begins with the earliest order unless told otherwise",
                 remedy="Mend stale ready_at, or give a later --start or more --horizon-days",
                 file=file,
                 column="ready_at",
@@ -286,23 +362,15 @@ def _plan_notices(
             Notice(
                 severity="warning",
                 code="no_departures",
-                message=f"no departure of the feed runs between {_iso(begin)} and {_iso(end)}",
+                message=f"no departure of the feed runs between {iso(begin)} and {iso(end)}",
                 remedy="Look at the calendars' start_on and end_on, or plan other days",
                 file="calendars.csv",
             )
         )
-    if overloads:
-        notices.append(
-            Notice(
-                severity="warning",
-                code="departures_overloaded",
-                message=f"{overloads} dated departures carry more than their capacity, which is reported, not enforced",
-                remedy="See loads.parquet; add capacity there or move orders to another service",
-                file="loads.parquet",
-            )
-        )
-    return notices
+    outside = closures_outside(feed.closures, begin, end, feed.files.get("closures", "closures.csv"))
+    return [*notices, outside] if outside else notices
 
 
-def _iso(minute: int) -> str:
+def iso(minute: int) -> str:
+    """A UTC minute as a manifest tells it."""
     return from_minute(minute).isoformat().replace("+00:00", "Z")

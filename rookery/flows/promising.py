@@ -7,11 +7,13 @@ from datetime import datetime
 import polars as pl
 from msgspec import Struct
 
-from rookery.flows.planning import horizon_of, model_of, refuse_senseless
+from rookery.flows.checking import refuse_another_feed
+from rookery.flows.planning import Plan, horizon_of, model_of, refuse_senseless
 from rookery.network import place
 from rookery.orders import check_orders
 from rookery.planning.frontier import frontier
 from rookery.planning.ops import Model
+from rookery.planning.results import prices_of
 from rookery.planning.tables import Journey
 from rookery.terms.errors import InvalidInput, NotFound
 from rookery.terms.frames import Feed
@@ -35,9 +37,15 @@ class Leg(Struct, frozen=True):
 
 
 class Offer(Struct, frozen=True):
-    """One choice: its expected cost, the day end it is promised for, the chance of keeping that, the itinerary."""
+    """One choice: its expected cost, the day end it is promised for, the chance of keeping that, the itinerary.
+
+    cost = transport (carrying, picking up and delivering) + congestion (what it takes from others where room is scarce:
+    shadow prices; 0 without a plan's prices). The legs tell what each ride is charged, without shadow prices.
+    """
 
     cost: float
+    transport: float
+    congestion: float
     promised_at: datetime
     expected_at: datetime
     probability: float
@@ -58,13 +66,17 @@ def promise(
     height_mm: float | None = None,
     outcomes: int = 8,
     horizon_days: int | None = None,
+    prices: Plan | None = None,
 ) -> list[Offer]:
     """The frontier of (cost, promised date) for one parcel, earliest first: every later offer is cheaper.
 
-    origin: a node; to: a node, or CC:POSTAL. Empty when nothing keeps every outcome deliverable within the horizon.
-    Raises InvalidInput for wishes that make no sense, NotFound for an unknown node or zone.
+    origin: a node; to: a node, or CC:POSTAL; prices: the last plan of this feed, whose shadow prices make what is full
+    dear. Empty when nothing keeps every outcome deliverable within the horizon.
+    Raises InvalidInput for wishes that make no sense or a plan of another feed, NotFound for an unknown node or zone.
     """
     refuse_senseless(outcomes)
+    if prices is not None:
+        refuse_another_feed(feed, prices)
     if not 0 < confidence <= 1:
         raise InvalidInput(
             "promise.confidence", f"A confidence of {confidence} is not above 0 and up to 1.", "try 0.95"
@@ -96,15 +108,18 @@ def promise(
     model = model_of(feed, start, horizon_of(feed, horizon_days), outcomes)
     if parcel["origin"][0] == parcel["destination"][0]:
         raise InvalidInput("promise.same_place", f"{origin!r} already serves {to!r}.", "name two different places")
+    shadow = None if prices is None else prices_of(model, prices.loads, prices.hours)
     return [
         Offer(
             cost=offer.cost,
+            transport=offer.cost - offer.congestion,
+            congestion=offer.congestion,
             promised_at=from_minute(offer.promised_at),
             expected_at=from_minute(round(offer.journey.expected_at)),
             probability=offer.probability,
             legs=legs_of(model, offer.journey, float(parcel["chargeable_g"][0])),
         )
-        for offer in frontier(model, parcel, confidence)
+        for offer in frontier(model, parcel, confidence, shadow)
     ]
 
 

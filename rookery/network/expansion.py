@@ -8,27 +8,46 @@ from numpy.typing import NDArray
 
 from rookery.network import closures
 from rookery.network.calendars import service_days
-from rookery.network.openings import openings
+from rookery.network.openings import longest_under_way, openings
 from rookery.terms.frames import RUNS, Expansion, Feed
 from rookery.terms.time import DAY, local_to_utc
 
 
 def expand(feed: Feed, start: int, end: int) -> Expansion:
-    """Every dated departure that leaves in [start, end), in UTC minutes, and the hours in which nodes work.
+    """Every dated departure that leaves in [start, end), in UTC minutes, and when and how fast nodes work.
 
     A departure leaves at its service day's naive local midnight plus depart_minute, resolved in the time zone of the
     node it leaves (fold = 0); closures then thin it out, move or cancel it, and the time as moved decides whether it
-    lies in the span. Runs are in order of cutoff_at, equal ones in the order of the feed's departures.
+    lies in the span. Runs are in order of cutoff_at, equal ones in the order of the feed's departures. Hour factors
+    are told for nodes with a capacity_per_hour, for as long as anything that leaves in the span can be handled there.
     """
     transit_ids = tuple(feed.transit["transit_id"].unique().sort())
     templates = _templates(feed, transit_ids)
     template, depart_at = _dated(feed, templates, closures.earliest_schedule(feed.closures, start), end)
     factor, delay = closures.effects(feed.closures, templates, template, depart_at)
-    depart_at += delay
+    scheduled_at, depart_at = depart_at, depart_at + delay
     keep = (factor > 0) & (depart_at >= start) & (depart_at < end)
-    runs = _runs(templates, template[keep], depart_at[keep], factor[keep])
+    runs = _runs(templates, template[keep], scheduled_at[keep], depart_at[keep], factor[keep])
     open_hours, always_open = openings(feed, start, end)
-    return Expansion(start, end, runs, open_hours, always_open, transit_ids)
+    limited = _limited(feed, open_hours, always_open, end)
+    factors = closures.hour_factors(feed.closures, limited, start)
+    capacity = feed.nodes["capacity_per_hour"].fill_null(np.inf)
+    return Expansion(start, end, runs, open_hours, always_open, transit_ids, capacity, factors)
+
+
+def _limited(feed: Feed, open_hours: pl.DataFrame, always_open: pl.Series, end: int) -> pl.DataFrame:
+    """The nodes with a capacity_per_hour: node_id, node, and last_at, after which nothing is handled there."""
+    closing = open_hours.group_by("node").agg(pl.col("close_at").max().cast(pl.Int64))
+    slowest = longest_under_way(feed)
+    arrived = pl.Series([end + slowest.get(node_id, 0) for node_id in feed.nodes["node_id"]], dtype=pl.Int64)
+    last_at = pl.when("always_open").then(pl.col("arrived") + pl.col("handling_minutes")).otherwise("close_at")
+    return (
+        feed.nodes.with_columns(always_open, arrived.alias("arrived"), node=pl.int_range(pl.len(), dtype=pl.Int32))
+        .drop_nulls("capacity_per_hour")
+        .join(closing, on="node", how="left")
+        .select("node_id", "node", last_at.alias("last_at"))
+        .drop_nulls("last_at")  # a node that never works has no hours
+    )
 
 
 def _templates(feed: Feed, transit_ids: tuple[str, ...]) -> pl.DataFrame:
@@ -80,7 +99,11 @@ def _dated(feed: Feed, templates: pl.DataFrame, first: int, end: int) -> tuple[N
 
 
 def _runs(
-    templates: pl.DataFrame, row: NDArray[np.int32], depart_at: NDArray[np.int64], factor: NDArray[np.float64]
+    templates: pl.DataFrame,
+    row: NDArray[np.int32],
+    scheduled_at: NDArray[np.int64],
+    depart_at: NDArray[np.int64],
+    factor: NDArray[np.float64],
 ) -> pl.DataFrame:
     cutoff_at = depart_at - templates["cutoff_minutes"].to_numpy()[row]
     order = np.lexsort((row, cutoff_at))
@@ -91,6 +114,7 @@ def _runs(
             "lane",
             "from_node",
             "to_node",
+            pl.Series("scheduled_at", scheduled_at[order]),
             pl.Series("depart_at", depart_at[order]),
             pl.Series("cutoff_at", cutoff_at[order]),
             "transit_minutes",

@@ -30,6 +30,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("calendar_id", "text"),
         Column("open_from", "clock", high=DAY - 1),
         Column("open_until", "clock", high=DAY),
+        Column("capacity_per_hour", "number", above=0, high=_GRAMS),
     ),
     "lanes": (
         Column("lane_id", "text", required=True),
@@ -213,6 +214,11 @@ _VALIDATING: dict[str, Code] = {
     "long_cutoff": Code("info", "the cut-off is more than 3 days before departure", "check that it is in minutes"),
     "null_island": Code("warning", "the position is 0, 0, in the ocean off Africa", "correct lat and lon"),
     "zero_limit": Code("warning", "a limit of 0 lets nothing travel", "leave it empty when there is no limit"),
+    "capacity_below_one": Code(
+        "warning",
+        "the capacity is less than one parcel, so none fits",
+        "give it in parcels, or leave it empty when there is no limit",
+    ),
     "free_departures": Code("info", "the departure costs nothing", "fill cost_per_parcel or cost_per_kg", listed=0),
     "never_due": Code("info", "without due_days and due_hours nothing is ever late", "nothing, or give one"),
     "two_dues": Code("warning", "due_days and due_hours are both given; due_hours is used", "leave one of them empty"),
@@ -226,6 +232,11 @@ _VALIDATING: dict[str, Code] = {
         "warning",
         "a closure with a factor above 1 adds capacity instead of taking it",
         "give the share of the capacity that is left, 0 to 1",
+    ),
+    "closures_contradict": Code(
+        "warning",
+        "another closure says otherwise of the same thing at the same time; factors multiply and delays add",
+        "let one window end where the other begins, or remove the row that is out of date",
     ),
     "zone_abroad": Code(
         "info", "the zone's node lies in another country", "nothing, or correct country or node_id", listed=20
@@ -242,6 +253,18 @@ _PLACING: dict[str, Code] = {
         "warning",
         "no zone of the feed covers this address, so the parcel will be unassigned",
         "correct country and postal code, or add a row to zones.csv",
+    ),
+    "capacity_below_lightest": Code(
+        "warning",
+        "the capacity is less than the lightest order, so none of these orders fits",
+        "check that capacity_g is in grams and capacity_parcels in pieces",
+        listed=0,
+    ),
+    "closures_outside_horizon": Code(
+        "warning",
+        "the closure touches nothing of the planned days",
+        "correct from_at and until_at, or plan other days",
+        listed=0,
     ),
     "unknown_service": Code(
         "error", "the feed offers no service of this id", "correct service_id, or leave it empty for the cheapest way"

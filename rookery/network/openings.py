@@ -34,7 +34,7 @@ def openings(feed: Feed, start: int, end: int) -> tuple[pl.DataFrame, pl.Series]
     first = start - _BEFORE
     calendars = _Calendars(feed, first)
     shut = shut_spells(feed.closures)
-    under_way = _longest_under_way(feed)
+    under_way = longest_under_way(feed)
     always = np.zeros(len(feed.nodes), bool)
     rows = [(np.zeros(0, np.int64),) * 3]
     hours = feed.nodes.select("node_id", "calendar_id", "timezone", "open_from", "open_until", "handling_minutes")
@@ -58,7 +58,7 @@ def openings(feed: Feed, start: int, end: int) -> tuple[pl.DataFrame, pl.Series]
     return pl.DataFrame(dict(zip(OPENINGS, columns))).cast(pl.Schema(OPENINGS)), pl.Series("always_open", always)
 
 
-def _longest_under_way(feed: Feed) -> dict[str, int]:
+def longest_under_way(feed: Feed) -> dict[str, int]:
     """Minutes the slowest transit to each node can take, by node_id; nodes that nothing goes to are left out."""
     slowest = feed.transit.group_by("transit_id").agg(pl.col("factor").max())
     minutes = pl.col("transit_minutes") * pl.max_horizontal(pl.col("factor").fill_null(1.0), pl.lit(1.0))

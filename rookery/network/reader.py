@@ -149,17 +149,11 @@ def _bad_info(findings: Findings, name: str, value: object, message: str) -> Non
 
 def _completed(frames: dict[str, pl.DataFrame], files: dict[str, str], findings: Findings) -> dict[str, pl.DataFrame]:
     """Frames with the defaults that depend on other columns, and without rows whose columns contradict each other."""
-    nodes, closures = frames["nodes"], frames["closures"]
+    nodes = frames["nodes"]
     for given, lacking in (("open_from", "open_until"), ("open_until", "open_from")):
         paired = nodes[given].is_null() | nodes[lacking].is_not_null()
         message = f"{given} is given and {lacking} is not"
         nodes = keep(nodes, paired, findings, files["nodes"], "open_hours_incomplete", column=lacking, message=message)
-    targets = ("node_id", "lane_id", "departure_id")
-    one = closures.select(pl.sum_horizontal(pl.col(name).is_not_null() for name in targets) == 1).to_series()
-    closures = keep(closures, one, findings, files["closures"], "closure_target", shows=targets)
-    ahead = closures["until_at"] > closures["from_at"]
-    closures = keep(closures, ahead, findings, files["closures"], "closure_span", column="until_at", words=minute_text)
-    closed = pl.when(pl.col("delay_minutes").is_null()).then(0.0).otherwise(1.0)
     crosses = pl.col("open_until") <= pl.col("open_from")
     return frames | {
         "nodes": nodes.with_columns(
@@ -172,10 +166,19 @@ def _completed(frames: dict[str, pl.DataFrame], files: dict[str, str], findings:
             pl.col("modes").fill_null(pl.lit([], pl.List(pl.String))),
             pl.col("unassigned_cost").fill_null(pl.col("late_cost") * UNASSIGNED_PER_LATE),
         ),
-        "closures": closures.with_columns(
-            pl.col("capacity_factor").fill_null(closed), pl.col("delay_minutes").fill_null(0)
-        ),
+        "closures": completed_closures(frames["closures"], files["closures"], findings),
     }
+
+
+def completed_closures(closures: pl.DataFrame, file: str, findings: Findings) -> pl.DataFrame:
+    """Closures of one thing each for some time, factor and delay filled in; the others are told and left out."""
+    targets = ("node_id", "lane_id", "departure_id")
+    one = closures.select(pl.sum_horizontal(pl.col(name).is_not_null() for name in targets) == 1).to_series()
+    closures = keep(closures, one, findings, file, "closure_target", shows=targets)
+    ahead = closures["until_at"] > closures["from_at"]
+    closures = keep(closures, ahead, findings, file, "closure_span", column="until_at", words=minute_text)
+    closed = pl.when(pl.col("delay_minutes").is_null()).then(0.0).otherwise(1.0)
+    return closures.with_columns(pl.col("capacity_factor").fill_null(closed), pl.col("delay_minutes").fill_null(0))
 
 
 def _sha256(files: dict[str, Path]) -> str:

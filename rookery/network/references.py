@@ -53,9 +53,18 @@ def resolve(
     prefix = ("country", "postal_prefix")
     clean["zones"] = keep_first(clean["zones"], prefix, findings, files["zones"], "duplicate_zone")
     clean["transit"] = sound_distributions(clean["transit"], files["transit"], findings)
-    for name, column, target in _POINTS_AT:
-        frame = clean[name]
-        known = pl.concat([clean[home][target] for home in _HOMES[target]]).unique()
-        found = frame[column].is_null() | frame[column].is_in(known.implode())
-        clean[name] = keep(frame, found, findings, files[name], f"unknown_{target}", column=column)
+    for name in dict.fromkeys(name for name, *_ in _POINTS_AT):
+        clean[name] = pointing(name, clean[name], clean, files[name], findings)
     return clean
+
+
+def pointing(
+    name: str, frame: pl.DataFrame, known: Mapping[str, pl.DataFrame], file: str, findings: Findings
+) -> pl.DataFrame:
+    """The rows of one table that name only what stands in the frames of `known`."""
+    for table, column, target in _POINTS_AT:
+        if table == name:
+            ids = pl.concat([known[home][target] for home in _HOMES[target]]).unique()
+            found = frame[column].is_null() | frame[column].is_in(ids.implode())
+            frame = keep(frame, found, findings, file, f"unknown_{target}", column=column)
+    return frame

@@ -15,6 +15,7 @@ from rookery.base.columns import tell as tell_rows
 from rookery.base.notices import Findings
 from rookery.network.calendars import WEEKDAYS, public_holidays
 from rookery.network.model import NOTICES
+from rookery.network.overlay import tell_doubts
 from rookery.network.zones import find_zones
 from rookery.terms.frames import Feed
 from rookery.terms.geo import great_circle_km
@@ -50,19 +51,21 @@ def validate_feed(feed: Feed) -> tuple[Notice, ...]:
         marked = rows.select(where.fill_null(False)).to_series()
         tell_rows(rows, marked, findings, feed.files.get(table, f"{table}.csv"), code, column=column, **how)
 
-    _positions(feed, tell)
+    _nodes(feed, tell)
     idle = _calendars(feed, tell)
     _distributions(feed, tell)
     _shape(feed, idle, tell)
     _departures(feed, tell)
-    _services_zones_and_closures(feed, tell)
+    _services_and_zones(feed, tell)
+    tell_doubts(feed.closures, feed.files.get("closures", "closures.csv"), findings)
     return findings.notices()
 
 
 def validate_orders(feed: Feed, orders: pl.DataFrame, file: str = "orders") -> tuple[Notice, ...]:
     """A notice for every end of an order (ORDERS) at a node or an address that the feed does not have.
 
-    Such parcels are planned to be unassigned, so nothing is left out here. Notices call the orders' file `file`.
+    And one for departures too small for any of the orders (zero is told of the feed). Such parcels are planned to be
+    unassigned, so nothing is left out here. Notices call the orders' file `file`.
     """
     findings = Findings(NOTICES)
     for end in ("from", "to"):
@@ -72,15 +75,33 @@ def validate_orders(feed: Feed, orders: pl.DataFrame, file: str = "orders") -> t
         tell_rows(orders, strange.fill_null(False), findings, file, "order_unknown_node", column=node)
         uncovered = ~named & (find_zones(feed.zones, *(orders[name] for name in address)) < 0)
         tell_rows(orders, uncovered, findings, file, "order_unknown_zone", column=address[1], shows=address)
+    _too_small_for_any(feed, orders, findings)
     return findings.notices()
+
+
+def _too_small_for_any(feed: Feed, orders: pl.DataFrame, findings: Findings) -> None:
+    """Departures that no order fits on, all pieces of one travelling together."""
+    if orders.is_empty():
+        return
+    pieces, file = orders["pieces"].fill_null(1), feed.files.get("departures", "departures.csv")
+    for column, sizes, unit in (
+        ("capacity_g", orders["weight_g"] * pieces, "g"),
+        ("capacity_parcels", pieces, "pieces"),
+    ):
+        least: Any = sizes.min()
+        message = f"less than the lightest order, {least:,.10g} {unit}, so none of these orders fits"
+        room = feed.departures[column]
+        small = ((room > 0) & (room < least)).fill_null(False)
+        tell_rows(feed.departures, small, findings, file, "capacity_below_lightest", column=column, message=message)
 
 
 Tell = Callable[..., None]
 
 
-def _positions(feed: Feed, tell: Tell) -> None:
+def _nodes(feed: Feed, tell: Tell) -> None:
     at_zero = (pl.col("lat") == 0) & (pl.col("lon") == 0)
     tell("nodes", feed.nodes, at_zero, "null_island", "lat")
+    tell("nodes", feed.nodes, pl.col("capacity_per_hour") < 1, "capacity_below_one", "capacity_per_hour")
 
 
 def _calendars(feed: Feed, tell: Tell) -> frozenset[str]:
@@ -214,6 +235,8 @@ def _departures(feed: Feed, tell: Tell) -> None:
     tell("departures", departures, pl.col("cutoff_minutes") > _LONG_CUTOFF, "long_cutoff", "cutoff_minutes")
     for column in ("capacity_g", "capacity_parcels"):
         tell("departures", departures, pl.col(column) == 0, "zero_limit", column)
+    below_one = (pl.col("capacity_parcels") > 0) & (pl.col("capacity_parcels") < 1)
+    tell("departures", departures, below_one, "capacity_below_one", "capacity_parcels")
     free = (pl.col("cost_per_parcel") == 0) & (pl.col("cost_per_kg") == 0)
     tell("departures", departures, free, "free_departures", "cost_per_parcel")
 
@@ -223,7 +246,7 @@ def _kilometres(lanes: pl.DataFrame) -> pl.Series:
     return pl.Series(great_circle_km(*(lanes[name].to_numpy() for name in ("lat", "lon", "lat_to", "lon_to"))))
 
 
-def _services_zones_and_closures(feed: Feed, tell: Tell) -> None:
+def _services_and_zones(feed: Feed, tell: Tell) -> None:
     services = feed.services
     days, hours = pl.col("due_days").is_not_null(), pl.col("due_hours").is_not_null()
     tell("services", services, ~days & ~hours, "never_due", "due_days")
@@ -233,6 +256,4 @@ def _services_zones_and_closures(feed: Feed, tell: Tell) -> None:
     tell("services", services, pl.col("unassigned_cost") < pl.col("late_cost"), "refusing_is_cheap", "unassigned_cost")
     homes = feed.nodes.select("node_id", home="country")
     zones = feed.zones.join(homes, on="node_id", how="left", maintain_order="left")
-    above = pl.col("capacity_factor") > 1
-    tell("closures", feed.closures, above, "capacity_factor_above_one", "capacity_factor")
     tell("zones", zones, pl.col("home") != pl.col("country"), "zone_abroad", "country")

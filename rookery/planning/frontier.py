@@ -8,11 +8,12 @@ apart; where there are many, each is asked with fewer prices.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
+from rookery.planning.capacity.resources import Prices
 from rookery.planning.engine.catch import first_row
 from rookery.planning.ops import Model, day_end
 from rookery.planning.tables import Journey, parcel_tables
@@ -21,6 +22,8 @@ from rookery.terms.time import DAY, NEVER
 LATENESS = (1000.0, 1.0, 10.0, 0.3, 3.0)
 """Prices of being late, as multiples of the whole spread between the fastest and the cheapest offer; those that tell
 most come first."""
+CHEAPER, CHEAPER_UNDER_PRICES = 1e-9, 0.005
+"""By how much a later offer has to be cheaper than an earlier one. With shadow prices, less is their noise."""
 MOST_WISHES = 320
 """Beyond so many policies, a day end is asked with fewer prices of being late, and with one at least."""
 
@@ -29,15 +32,20 @@ MOST_WISHES = 320
 class Offer:
     """One point of the frontier, a piece: its cost, the day it is promised for and the way there."""
 
-    cost: float
+    cost: float  # expected: carrying, delivering, and what it takes from others where room is scarce
+    congestion: float  # of that, the shadow prices
     promised_at: int
     probability: float  # of being delivered by promised_at
     journey: Journey
 
 
-def frontier(model: Model, parcel: pl.DataFrame, confidence: float) -> list[Offer]:
-    """Offers for one parcel (one row of schema PARCELS), earliest first; each later one is cheaper. Empty = none."""
-    table = model.timetable
+def frontier(model: Model, parcel: pl.DataFrame, confidence: float, prices: Prices | None = None) -> list[Offer]:
+    """Offers for one parcel (one row of schema PARCELS), earliest first; each later one is cheaper. Empty = none.
+
+    prices: shadow prices that choose the way and are part of the cost; none = nothing is full.
+    """
+    unpriced = model.timetable.net
+    table = (model if prices is None else model.priced(prices, density_of(parcel))).timetable
     timezone = model.feed.nodes["timezone"][parcel["destination"][0]]
     extra = float(parcel["pickup_cost"][0]) + float(model.miles.cost[parcel["zone"][0]])
     start = int(parcel["start_at"][0])
@@ -50,12 +58,15 @@ def frontier(model: Model, parcel: pl.DataFrame, confidence: float) -> list[Offe
         for part in _sixteens(wishes):
             due, late, time = zip(*part)
             tables = parcel_tables(table, model.miles, parcel, due, late, [0.0] * len(due), time)
+            paid = tables if prices is None else replace(tables, net=unpriced)  # the same rides, without shadow prices
             for column in range(len(part)):
                 journey = tables.follow(column, row, confidence)
-                if journey is not None:
+                carried = paid.follow(column, row, confidence)
+                if journey is not None and carried is not None:
                     promised = int(day_end(timezone, np.array([journey.by_at]))[0])
                     chance = tables.chance_by(column, row, promised)
-                    offers.append(Offer(journey.transport + extra, promised, chance, journey))
+                    congestion = max(0.0, journey.transport - carried.transport)
+                    offers.append(Offer(journey.transport + extra, congestion, promised, chance, journey))
 
     dear = 1e3 * max(1.0, float(table.net.fixed.max(initial=0.0)) + float(table.net.per_kg.max(initial=0.0)))
     ask([(int(NEVER), 0.0, 0.0), (int(NEVER), 0.0, dear)])
@@ -68,17 +79,22 @@ def frontier(model: Model, parcel: pl.DataFrame, confidence: float) -> list[Offe
     ends = np.unique(day_end(timezone, between)).tolist()
     scales = LATENESS[: max(1, MOST_WISHES // len(ends)) if table.outcomes > 1 else 1]
     ask([(end, scale * max(spread, 0.01), 0.0) for end in ends for scale in scales])
-    return _best(offers)
+    return _best(offers, CHEAPER if prices is None else CHEAPER_UNDER_PRICES)
+
+
+def density_of(parcel: pl.DataFrame) -> float:
+    """A parcel's actual weight as a share of the chargeable one (one row of schema PARCELS)."""
+    return float(parcel["weight_g"][0]) / float(parcel["chargeable_g"][0])
 
 
 def _sixteens(wishes: list) -> list[list]:
     return [wishes[place : place + 16] for place in range(0, len(wishes), 16)]
 
 
-def _best(offers: list[Offer]) -> list[Offer]:
-    """Those that no other beats in both cost and day."""
+def _best(offers: list[Offer], cheaper: float) -> list[Offer]:
+    """Those that no other beats in both cost and day; each by `cheaper` or more below the one before."""
     kept: list[Offer] = []
     for offer in sorted(offers, key=lambda o: (o.promised_at, o.cost, o.journey.expected_at)):
-        if not kept or offer.cost < kept[-1].cost - 1e-9:
+        if not kept or offer.cost < kept[-1].cost - cheaper:
             kept.append(offer)
     return kept

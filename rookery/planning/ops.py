@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 from rookery.base.progress import Progress, silent
 from rookery.planning.batch import Assignment, assign
 from rookery.planning.blocks import LastMiles, last_miles
+from rookery.planning.capacity.resources import Prices, Resources, resources_of
+from rookery.planning.capacity.solve import Effort, Solution, solve
 from rookery.planning.classes import LIMITS
 from rookery.planning.reasons import Roads, why_unassigned
 from rookery.planning.timetable import Timetable, compile_timetable, distributions, neighbours
 from rookery.terms.frames import Expansion, Feed
 from rookery.terms.time import DAY, NEVER, local_to_utc, utc_to_local
+
+FREE_FIRST = 200_000
+"""Parcels up to which the cheapest plan is made first, to see whether anything is full at all."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,23 @@ class Model:
     feed: Feed
     timetable: Timetable
     miles: LastMiles
+    resources: Resources
+
+    def priced(self, prices: Prices, density: float = 1.0) -> Model:
+        """The model as parcels see it whose actual weight is `density` times the chargeable one: full is dear."""
+        net = prices.applied(self.timetable.net, self.resources, density, np.float64)
+        return replace(self, timetable=replace(self.timetable, net=net))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of n parcels as planned; where capacity binds, with what certifies the plan."""
+
+    assignment: Assignment
+    which: NDArray[np.int64]  # the parcels that the assignment is of
+    certificate: Solution | None
+    certified: NDArray[np.bool_]  # (n): parcels of whose cost the certificate's bound speaks
+    reachable: NDArray[np.bool_]  # (n): certified, and there is a way where nothing is full
 
 
 def compile_model(feed: Feed, expansion: Expansion, outcomes: int) -> Model:
@@ -46,7 +68,9 @@ def compile_model(feed: Feed, expansion: Expansion, outcomes: int) -> Model:
         end=expansion.end,
         outcomes=outcomes,
     )
-    return Model(feed, timetable, last_miles(feed.zones, ids, tables, outcomes))
+    factors = {(node, hour): factor for node, hour, factor in expansion.hour_factors.iter_rows()}
+    resources = resources_of(timetable, expansion.capacity_per_hour.to_numpy(), factors)
+    return Model(feed, timetable, last_miles(feed.zones, ids, tables, outcomes), resources)
 
 
 def plan_parcels(
@@ -55,15 +79,83 @@ def plan_parcels(
     """Plan every parcel (schema PARCELS) that has an origin and a destination: (assignment, which parcels it is of).
 
     Parcels that are where they are going need no leg: they are delivered when ready (and the last mile is over).
+    Capacities are not looked at.
     """
+    travel, there = movers(parcels)
+    moving = assign(model.timetable, parcels[travel], model.miles, threads=threads, progress=progress)
+    return joined(moving, stay(model, parcels[there])), np.concatenate([travel, there])
+
+
+def plan_batch(
+    model: Model,
+    parcels: pl.DataFrame,
+    *,
+    effort: Effort,
+    threads: int,
+    progress: Progress = silent,
+    warm: Prices | None = None,
+) -> Batch:
+    """`plan_parcels` within all capacities: where they do not bind, the cheapest plan; where they do, one with a
+    certificate of how far from the cheapest it can be at most.
+    """
+    travel, there = movers(parcels)
+    moving: Assignment | None = None
+    if len(travel) <= FREE_FIRST:
+        moving = assign(model.timetable, parcels[travel], model.miles, threads=threads, progress=progress)
+        if model.resources.fits(moving.loads):
+            return _batch(model, parcels, moving, travel, there)
+    solution = solve(
+        model.timetable,
+        model.resources,
+        model.miles,
+        parcels[travel],
+        effort=effort,
+        threads=threads,
+        progress=progress,
+        warm=warm,
+        unless_it_fits=moving is None,
+    )
+    if solution is None:  # weights may have been rounded to see that: now they are not
+        moving = assign(model.timetable, parcels[travel], model.miles, threads=threads, progress=progress)
+        if model.resources.fits(moving.loads):
+            return _batch(model, parcels, moving, travel, there)
+        solution = solve(
+            model.timetable, model.resources, model.miles, parcels[travel], effort=effort, threads=threads,
+            progress=progress, warm=warm,
+        )  # fmt: skip
+        assert solution is not None
+    moving = Assignment(
+        cost=solution.cost,
+        bound=solution.cost,
+        on_time=solution.on_time,
+        expected_at=solution.expected_at,
+        by_at=solution.by_at,
+        legs=solution.legs,
+        leg_from=solution.leg_from,
+        loads=solution.loads,
+        exact=solution.exact,
+        columns=solution.columns,
+    )
+    return _batch(model, parcels, moving, travel, there, solution)
+
+
+def _batch(model: Model, parcels, moving: Assignment, travel, there, solution: Solution | None = None) -> Batch:
+    certified, reachable = np.zeros(len(parcels), np.bool_), np.zeros(len(parcels), np.bool_)
+    if solution is not None:
+        certified[travel] = True
+        reachable[travel] = solution.reachable
+    whole = joined(moving, stay(model, parcels[there]))
+    return Batch(whole, np.concatenate([travel, there]), solution, certified, reachable)
+
+
+def movers(parcels: pl.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which parcels (schema PARCELS) have a way to go, and which are there already."""
     origin, destination = parcels["origin"].to_numpy(), parcels["destination"].to_numpy()
     there = np.flatnonzero((origin >= 0) & (origin == destination))
-    travel = np.flatnonzero((origin >= 0) & (destination >= 0) & (origin != destination))
-    moving = assign(model.timetable, parcels[travel], model.miles, threads=threads, progress=progress)
-    return _joined(moving, _stay(model, parcels[there])), np.concatenate([travel, there])
+    return np.flatnonzero((origin >= 0) & (destination >= 0) & (origin != destination)), there
 
 
-def _stay(model: Model, parcels: pl.DataFrame) -> dict[str, NDArray]:
+def stay(model: Model, parcels: pl.DataFrame) -> dict[str, NDArray]:
     """Delivery of parcels that start at their destination."""
     column = {name: parcels[name].to_numpy() for name in parcels.columns if parcels[name].dtype.is_numeric()}
     delivered = column["start_at"][:, None] + model.miles.minutes[column["zone"]]  # (n, K)
@@ -86,7 +178,7 @@ def _stay(model: Model, parcels: pl.DataFrame) -> dict[str, NDArray]:
     }
 
 
-def _joined(moving: Assignment, stay: dict[str, NDArray]) -> Assignment:
+def joined(moving: Assignment, stay: dict[str, NDArray]) -> Assignment:
     count = len(stay["cost"])
     return Assignment(
         cost=np.concatenate([moving.cost, stay["cost"]]),

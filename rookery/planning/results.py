@@ -7,8 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rookery.planning.batch import Assignment
+from rookery.planning.capacity.resources import Prices
 from rookery.planning.ops import Model, day_end, instants
-from rookery.terms.frames import PLAN_LOADS, PLAN_PARCELS
+from rookery.terms.frames import PLAN_HOURS, PLAN_LOADS, PLAN_PARCELS
 
 
 def gather(frame: pl.DataFrame, column: str, rows: NDArray) -> pl.Series:
@@ -18,7 +19,8 @@ def gather(frame: pl.DataFrame, column: str, rows: NDArray) -> pl.Series:
 
 
 def parcel_numbers(parcels: pl.DataFrame, assignment: Assignment, which: NDArray) -> dict[str, NDArray]:
-    """Per parcel of `parcels` (n): planned, cost and bound of the order (all pieces), times, number of legs."""
+    """Per parcel of `parcels` (n): planned, cost and bound of the order (all pieces; `least`: where refusing were a
+    choice), times, number of legs."""
     count = len(parcels)
     cost = np.full(count, np.inf)
     cost[which] = assignment.cost
@@ -39,6 +41,7 @@ def parcel_numbers(parcels: pl.DataFrame, assignment: Assignment, which: NDArray
         "pieces": pieces,
         "cost": np.where(planned, cost, refusal) * pieces,
         "bound": np.where(planned, bound, refusal) * pieces,
+        "least": np.where(planned, np.minimum(bound, refusal), refusal) * pieces,
         "on_time": spread(assignment.on_time, 0.0),
         "expected_at": spread(assignment.expected_at, np.nan),
         "by_at": spread(assignment.by_at, np.nan),
@@ -85,10 +88,10 @@ def legs_frame(model: Model, parcels: pl.DataFrame, assignment: Assignment, whic
     )
 
 
-def loads_frame(model: Model, assignment: Assignment) -> pl.DataFrame:
-    """Expected loads of the departures that carry anything (schema PLAN_LOADS), by cut-off."""
+def loads_frame(model: Model, assignment: Assignment, prices: Prices) -> pl.DataFrame:
+    """Expected loads of the departures that carry anything or have a price (schema PLAN_LOADS), by cut-off."""
     table = model.timetable
-    rows = np.flatnonzero(assignment.loads[:, 0] > 0)
+    rows = np.flatnonzero((assignment.loads[:, 0] > 0) | (prices.seat > 0) | (prices.kilogram > 0))
 
     def limit(values: NDArray) -> pl.Series:
         return pl.Series(values[rows]).replace(np.inf, None)
@@ -101,10 +104,65 @@ def loads_frame(model: Model, assignment: Assignment) -> pl.DataFrame:
             "grams": assignment.loads[rows, 1],
             "capacity_parcels": limit(table.capacity_parcels),
             "capacity_g": limit(table.capacity_g),
-            "shadow_price": np.zeros(len(rows)),
+            "shadow_price": prices.seat[rows],
+            "shadow_price_per_kg": prices.kilogram[rows],
         },
         schema=PLAN_LOADS,
     )
+
+
+def hours_frame(model: Model, assignment: Assignment, prices: Prices) -> pl.DataFrame:
+    """The clock hours of nodes with a limit in which anything is handled or which have a price (schema PLAN_HOURS)."""
+    resources = model.resources
+    handled = resources.hour_loads(assignment.loads[:, 0])
+    hours = np.flatnonzero((handled > 0) | (prices.hour > 0))
+    return pl.DataFrame(
+        {
+            "node_id": gather(model.feed.nodes, "node_id", resources.hour_node[hours]),
+            "hour_at": instants(resources.hour_at[hours]),
+            "parcels": handled[hours],
+            "capacity_parcels": resources.hourly[hours],
+            "shadow_price": prices.hour[hours],
+        },
+        schema=PLAN_HOURS,
+    )
+
+
+def _usable(frame: pl.DataFrame, *prices: str) -> pl.DataFrame:
+    """`frame` with 0 where a price is missing, negative or no number: any other prices prove a bound just as well."""
+    return frame.with_columns(
+        pl.when(pl.col(name).is_finite() & (pl.col(name) > 0)).then(pl.col(name)).otherwise(0.0) for name in prices
+    )
+
+
+def prices_of(model: Model, loads: pl.DataFrame, hours: pl.DataFrame) -> Prices:
+    """The shadow prices of an earlier plan (schemas PLAN_LOADS, PLAN_HOURS) for the departures of this model."""
+    table, resources = model.timetable, model.resources
+    prices = Prices.none(resources)
+    loads, hours = _usable(loads, "shadow_price", "shadow_price_per_kg"), _usable(hours, "shadow_price")
+    priced = loads.filter((pl.col("shadow_price") > 0) | (pl.col("shadow_price_per_kg") > 0))
+    rows = pl.DataFrame(
+        {
+            "departure_id": gather(model.feed.departures, "departure_id", table.departure),
+            "depart_at": instants(table.depart),
+            "row": np.arange(len(table.depart)),
+        }
+    )
+    found = priced.join(rows, on=["departure_id", "depart_at"])
+    row = found["row"].to_numpy()
+    prices.seat[row] = np.where(np.isfinite(resources.seats[row]), found["shadow_price"].to_numpy(), 0.0)
+    prices.kilogram[row] = np.where(np.isfinite(resources.kilograms[row]), found["shadow_price_per_kg"].to_numpy(), 0.0)
+    own = pl.DataFrame(
+        {
+            "node_id": gather(model.feed.nodes, "node_id", resources.hour_node),
+            "hour_at": instants(resources.hour_at),
+            "hour": np.arange(len(resources.hour_at)),
+        },
+        schema_overrides={"node_id": pl.String},
+    )
+    found = hours.filter(pl.col("shadow_price") > 0).join(own, on=["node_id", "hour_at"])
+    prices.hour[found["hour"].to_numpy()] = found["shadow_price"].to_numpy()
+    return prices
 
 
 def parcels_frame(
@@ -141,7 +199,6 @@ def parcels_frame(
     )
 
 
-def overloaded(loads: pl.DataFrame) -> int:
-    """How many dated departures carry more than they can."""
-    over = (pl.col("parcels") > pl.col("capacity_parcels") + 1e-6) | (pl.col("grams") > pl.col("capacity_g") + 1e-3)
-    return loads.filter(over).height
+def violations(model: Model, loads: NDArray[np.float64]) -> int:
+    """How many departures and node hours carry more than they can, with these loads (N, 2: pieces, grams)."""
+    return int(sum(over.sum() for over in model.resources.over(loads)))

@@ -30,6 +30,7 @@ FEED: dict[str, dict[str, Any]] = {
         "calendar_id": pl.String,  # null = always worked
         "open_from": pl.Int32,  # minutes after local midnight; null = whole day
         "open_until": pl.Int32,  # > 1440 when it crosses midnight
+        "capacity_per_hour": pl.Float64,  # pieces that may finish handling in a clock hour (UTC); null = unlimited
         "line": pl.Int64,
     },
     "lanes": {
@@ -184,6 +185,7 @@ RUNS: dict[str, Any] = {
     "lane": pl.Int32,
     "from_node": pl.Int32,
     "to_node": pl.Int32,
+    "scheduled_at": pl.Int32,  # depart_at before any delay: with `departure` it names the run whatever delays it
     "depart_at": pl.Int32,
     "cutoff_at": pl.Int32,
     "transit_minutes": pl.Int32,
@@ -198,10 +200,13 @@ RUNS: dict[str, Any] = {
 OPENINGS: dict[str, Any] = {"node": pl.Int32, "open_at": pl.Int32, "close_at": pl.Int32}
 """When nodes with hours, a calendar or a closure work: disjoint [open_at, close_at), merged, sorted."""
 
+HOUR_FACTORS: dict[str, Any] = {"node": pl.Int32, "hour_at": pl.Int32, "factor": pl.Float64}
+"""What closures leave of a node's capacity_per_hour in the clock hour (UTC) that begins at minute hour_at; sorted."""
+
 
 @dataclass(frozen=True)
 class Expansion:
-    """The dated departures of [start, end) and the hours in which nodes work."""
+    """The dated departures of [start, end), the hours in which nodes work and how much they work off in an hour."""
 
     start: int
     end: int
@@ -209,6 +214,8 @@ class Expansion:
     openings: pl.DataFrame
     always_open: pl.Series  # Boolean, one per node: True = worked at any minute (no rows in openings)
     transit_ids: tuple[str, ...] = ()
+    capacity_per_hour: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Float64))  # a node; inf = unlimited
+    hour_factors: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=HOUR_FACTORS))
 
 
 # --- orders placed in the network: what the planner takes ---------------------------------------------------------
@@ -276,8 +283,37 @@ PLAN_LOADS: dict[str, Any] = {
     "grams": pl.Float64,
     "capacity_parcels": pl.Float64,  # null = unlimited
     "capacity_g": pl.Float64,
-    "shadow_price": pl.Float64,
+    "shadow_price": pl.Float64,  # what one more parcel seat would save, in the feed's currency
+    "shadow_price_per_kg": pl.Float64,  # what one more kg of actual weight would save
 }
+PLAN_HOURS: dict[str, Any] = {
+    "node_id": pl.String,
+    "hour_at": pl.Datetime("us", "UTC"),  # when the clock hour begins
+    "parcels": pl.Float64,  # pieces that finish handling in it
+    "capacity_parcels": pl.Float64,
+    "shadow_price": pl.Float64,  # what handling one more piece in it would save
+}
+PLAN_CHANGES: dict[str, Any] = {
+    "order_id": pl.String,
+    "reason": pl.String,  # cancelled | missed_connection | delayed | no_room | better
+    "closure": pl.String,  # the closure's own reason, where one is known to be behind it
+    "departure_id": pl.String,  # the first departure of the plan that is concerned
+    "depart_at": pl.Datetime("us", "UTC"),  # when it was to leave
+    "changed": pl.Boolean,  # rides other departures than planned
+    "old_departures": pl.List(pl.String),  # of the legs that had not left
+    "old_departs_at": pl.List(pl.Datetime("us", "UTC")),  # as planned
+    "new_departures": pl.List(pl.String),
+    "new_departs_at": pl.List(pl.Datetime("us", "UTC")),
+    "old_expected_at": pl.Datetime("us", "UTC"),
+    "new_expected_at": pl.Datetime("us", "UTC"),
+    "newly_late": pl.Boolean,
+    "newly_unassigned": pl.Boolean,
+    "old_cost": pl.Float64,
+    "new_cost": pl.Float64,
+}
+"""What closures change in a plan: one row for each order they affect, in the order of the parcels."""
+PLAN_CLOSURES: dict[str, Any] = {**FEED["closures"], "known_at": pl.Int64}
+"""The closures that a plan has been changed around, and the minute at which each was known."""
 
 
 def empty(schema: dict[str, Any]) -> pl.DataFrame:

@@ -86,7 +86,7 @@ def test_version_is_printed():
 
 
 def test_plan_shows_and_writes(tiny):
-    """A plan ends with 0, tells its figures on stdout and leaves the five files."""
+    """A plan ends with 0, tells its figures on stdout and leaves its files."""
     done = rookery("plan", tiny / "feed", tiny / "orders.csv", "--out", tiny / "again")
     assert done.returncode == 0
     assert "60" in done.stdout and "Services" in done.stdout and "promised by" in done.stdout
@@ -94,6 +94,7 @@ def test_plan_shows_and_writes(tiny):
         "parcels.parquet",
         "legs.parquet",
         "loads.parquet",
+        "hours.parquet",
         "summary.json",
         "manifest.json",
     }

@@ -77,7 +77,8 @@ def test_a_plan_is_written_whole_and_read_back(tiny, tmp_path):
     made = plan(*tiny)
     made.write(tmp_path / "plan")
     files = {path.name for path in (tmp_path / "plan").iterdir()}
-    assert files == {"parcels.parquet", "legs.parquet", "loads.parquet", "summary.json", "manifest.json"}
+    tables = {"parcels.parquet", "legs.parquet", "loads.parquet", "hours.parquet"}
+    assert files == tables | {"summary.json", "manifest.json"}
     for name, schema in (("parcels", PLAN_PARCELS), ("legs", PLAN_LEGS), ("loads", PLAN_LOADS)):
         assert dict(pl.read_parquet_schema(tmp_path / "plan" / f"{name}.parquet")).keys() == schema.keys()
     assert rk.read_plan(tmp_path / "plan").parcels.equals(made.parcels)
@@ -93,21 +94,38 @@ def test_a_folder_that_is_no_plan_is_left_alone(tiny, tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "letter.txt"]
 
 
-def test_overloads_are_reported_not_enforced(make_feed, make_orders):
-    """Two parcels on a departure for one: both ride, the load is told, and a notice says so."""
+def test_a_departure_for_one_carries_one(make_feed, make_orders):
+    """Of two parcels on a departure for one, the next day takes the other; the plan says what a seat is worth."""
     feed = make_feed(
         nodes=[{"node_id": "A"}, {"node_id": "B"}],
         lanes=[{"lane_id": "AB", "from_node": "A", "to_node": "B"}],
         departures=[{"departure_id": "d", "lane_id": "AB", "capacity_parcels": 1.0}],
+        services=[{"service_id": "s", "due_hours": 24.0}],
     )
-    orders = make_orders(
-        {"order_id": "1", "from_node": "A", "to_node": "B"}, {"order_id": "2", "from_node": "A", "to_node": "B"}
-    )
+    orders = make_orders(*({"from_node": "A", "to_node": "B", "service_id": "s"} for _ in range(2)))
     made = plan(feed, orders)
-    assert made.summary["capacity_violations"] == 1 and made.summary["planned"] == 2
-    assert made.summary["congestion_gap"] is None, "nothing is known of it while capacity is not enforced"
-    assert [n.code for n in made.notices] == ["departures_overloaded"]
-    assert made.loads.row(0, named=True)["parcels"] == 2 and rk.check(feed, orders, made).overloads == 1
+    assert made.summary["planned"] == 2 and made.summary["capacity_violations"] == 0
+    assert made.loads["parcels"].to_list() == [1.0, 1.0] and made.notices == ()
+    assert made.manifest["prices"] == "capacity" and not made.summary["interrupted"]
+    assert made.loads["shadow_price"][0] == pytest.approx(20.0, rel=0.1), "the other is late, which costs 20"
+    assert made.summary["lower_bound"] <= made.summary["cost"] == pytest.approx(20.0)
+    assert rk.check(feed, orders, made).violations == []
+
+
+def test_warm_prices_change_where_a_plan_begins_not_what_it_may_do(make_feed, make_orders):
+    """With an earlier plan's prices a plan is as good, and within the same capacities."""
+    feed = make_feed(
+        nodes=[{"node_id": "A"}, {"node_id": "B"}],
+        lanes=[{"lane_id": "AB", "from_node": "A", "to_node": "B"}],
+        departures=[{"departure_id": "d", "lane_id": "AB", "capacity_parcels": 3.0}],
+        services=[{"service_id": "s", "due_hours": 24.0, "late_cost_per_day": 1.0}],
+    )
+    orders = make_orders(*({"from_node": "A", "to_node": "B", "service_id": "s"} for _ in range(8)))
+    cold = plan(feed, orders, outcomes=1)
+    warm = plan(feed, orders, outcomes=1, prices=cold)
+    assert warm.summary["cost"] == cold.summary["cost"] == pytest.approx(3 * 21 + 2 * 22)
+    assert warm.loads["parcels"].to_list() == [3.0, 3.0, 2.0]
+    assert rk.check(feed, orders, warm).violations == []
 
 
 @pytest.mark.parametrize(
@@ -124,6 +142,18 @@ def test_senseless_wishes_are_refused_with_the_next_action(tiny, wish, code):
     """A wish that means nothing is an error that says what to do, from a plan and from an explanation alike."""
     feed, orders = tiny
     for ask in (lambda: plan(feed, orders, **wish), lambda: rk.explain(feed, orders, "O00000001", **wish)):
+        with pytest.raises(rk.InvalidInput, match="Next: ") as told:
+            ask()
+        assert told.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("effort", "code"),
+    [({"gap": -0.1}, "plan.gap"), ({"gap": 1.0}, "plan.gap"), ({"seconds": 0.0}, "plan.seconds")],
+)
+def test_a_senseless_effort_is_refused(tiny, effort, code):
+    """A gap that is no share and no time at all are errors, from a plan and from a what-if alike."""
+    for ask in (lambda: plan(*tiny, **effort), lambda: rk.what_if(*tiny, [rk.ScaleVolume(2)], **effort)):
         with pytest.raises(rk.InvalidInput, match="Next: ") as told:
             ask()
         assert told.value.code == code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 
 from rookery.network.calendars import public_holidays, service_days
 from rookery.network.expansion import expand
-from rookery.terms.frames import RUNS
+from rookery.terms.frames import HOUR_FACTORS, RUNS
 from rookery.terms.time import DAY, day_number, to_minute
 
 EPOCH = datetime(1970, 1, 1)
@@ -197,6 +198,7 @@ def test_rows_point_into_the_feed_and_unlimited_is_infinite(corridor):
         "lane": 0,
         "from_node": 0,
         "to_node": 1,
+        "scheduled_at": at("2026-06-01T08:00"),
         "depart_at": at("2026-06-01T08:00"),
         "cutoff_at": at("2026-06-01T07:30"),
         "transit_minutes": 60,
@@ -284,3 +286,73 @@ def test_an_absurd_delay_costs_no_time(corridor):
     feed = corridor({"depart_minute": 600}, closures=[{**closure, "delay_minutes": 525_600_000}])
     runs = expand(feed, at("2026-06-01"), at("2026-06-04")).runs
     assert runs["depart_at"].to_list() == [at("2026-06-02T08:00"), at("2026-06-03T08:00")]
+
+
+def test_nodes_have_their_hourly_capacity_or_none(make_feed):
+    """One number a node, infinite where the feed gives none; without closures no hour is special."""
+    feed = make_feed(nodes=[{"node_id": "a"}, {"node_id": "b", "capacity_per_hour": 250.5}])
+    expansion = expand(feed, at("2026-06-01"), at("2026-06-02"))
+    assert expansion.capacity_per_hour.to_list() == [float("inf"), 250.5]
+    assert dict(expansion.hour_factors.schema) == HOUR_FACTORS
+    assert expansion.hour_factors.is_empty()
+
+
+def test_a_closure_takes_its_share_of_every_hour_it_overlaps(corridor):
+    """However little of an hour it covers; several multiply, and what closes, delays or names a lane changes none."""
+    feed = corridor(
+        {"depart_minute": 600},
+        closures=[
+            {
+                "node_id": "n",
+                "from_at": at("2026-06-01T10:59"),
+                "until_at": at("2026-06-01T13:00"),
+                "capacity_factor": 0.5,
+            },
+            {
+                "node_id": "n",
+                "from_at": at("2026-06-01T12:30"),
+                "until_at": at("2026-06-01T12:31"),
+                "capacity_factor": 0.2,
+            },
+            {
+                "node_id": "n",
+                "from_at": at("2026-06-01T10:00"),
+                "until_at": at("2026-06-01T12:00"),
+                "capacity_factor": 0.0,
+            },
+            {
+                "node_id": "n",
+                "from_at": at("2026-06-01T10:00"),
+                "until_at": at("2026-06-02T12:00"),
+                "capacity_factor": 1.0,
+                "delay_minutes": 30,
+            },
+            {"lane_id": "bn", "from_at": at("2026-06-01"), "until_at": at("2026-06-02"), "capacity_factor": 0.5},
+            {"node_id": "b", "from_at": at("2026-06-01"), "until_at": at("2026-06-02"), "capacity_factor": 0.5},
+        ],
+    )
+    nodes = feed.nodes.with_columns(capacity_per_hour=pl.Series([None, 100.0]))
+    factors = expand(replace(feed, nodes=nodes), at("2026-06-01"), at("2026-06-03")).hour_factors
+    assert factors.rows() == [
+        (1, at("2026-06-01T10:00"), 0.5),
+        (1, at("2026-06-01T11:00"), 0.5),
+        (1, at("2026-06-01T12:00"), 0.1),
+    ]
+
+
+@pytest.mark.parametrize("opens", [{}, {"open_from": 480, "open_until": 960}])
+def test_an_endless_closure_has_hours_for_as_long_as_anything_can_be_handled(make_feed, opens):
+    """A factor for two centuries costs no time; its hours reach from the start to the last possible handling."""
+    feed = make_feed(
+        nodes=[{"node_id": "a"}, {"node_id": "b", "capacity_per_hour": 9.0, "handling_minutes": 45, **opens}],
+        lanes=[{"lane_id": "ab", "from_node": "a", "to_node": "b"}],
+        departures=[{"departure_id": "d", "lane_id": "ab", "depart_minute": 1439, "transit_minutes": 3000}],
+        closures=[{"node_id": "b", "from_at": 0, "until_at": at("2190-01-01"), "capacity_factor": 0.5}],
+    )
+    start, end = at("2026-06-01T05:17"), at("2026-06-03")
+    factors = expand(feed, start, end).hour_factors
+    hours = factors["hour_at"].to_list()
+    assert hours == list(range(at("2026-06-01T05:00"), hours[-1] + 60, 60))
+    assert hours[-1] + 60 > end - 1 + 3000 + 45
+    assert len(hours) < 24 * 100
+    assert set(factors["factor"]) == {0.5}

@@ -19,8 +19,8 @@ from rookery.terms.notice import Notice
 
 GOOD = {
     "feed.json": b'{"name": "two hubs", "version": "1", "currency": "EUR"}',
-    "nodes.csv": b"node_id,kind,lat,lon,country,timezone,calendar_id,open_from,open_until\n"
-    b"A,hub,50.9,4.4,BE,Europe/Brussels,,,\nB,depot,52.3,4.9,NL,Europe/Amsterdam,daily,22:00,06:00\n",
+    "nodes.csv": b"node_id,kind,lat,lon,country,timezone,calendar_id,open_from,open_until,capacity_per_hour\n"
+    b"A,hub,50.9,4.4,BE,Europe/Brussels,,,,900\nB,depot,52.3,4.9,NL,Europe/Amsterdam,daily,22:00,06:00,\n",
     "lanes.csv": b"lane_id,from_node,to_node,mode,accepts\nAB,A,B,truck,general|battery\nBA,B,A,van,\n",
     "departures.csv": b"departure_id,lane_id,calendar_id,depart_time,transit_minutes,transit_id,capacity_g\n"
     b'D1,AB,daily,25:30,180,road,1e6\nD2,BA,daily,"08:05",240,,\n',

@@ -72,6 +72,7 @@ def test_a_good_feed_is_read_without_a_notice_and_with_its_defaults(tmp_path):
         "calendar_id": "daily",
         "open_from": 1320,
         "open_until": 1800,
+        "capacity_per_hour": None,
         "line": 3,
     }
     assert feed.lanes["accepts"].to_list() == [["general", "battery"], ["general"]]
@@ -270,6 +271,28 @@ def test_a_bad_row_takes_along_what_hangs_on_it_and_nothing_else(tmp_path):
         ("unknown_lane_id", "departures.csv", 4),
     ]
     assert (feed.nodes.height, feed.lanes.height, feed.departures.height, feed.zones.height) == (2, 2, 2, 2)
+
+
+@pytest.mark.parametrize(("cell", "code"), [("0", "out_of_range"), ("-5", "out_of_range"), ("many", "not_a_number")])
+def test_a_capacity_per_hour_is_above_zero_or_empty(tmp_path, cell, code):
+    """A node that may handle nothing is left out like any row with a bad number; an empty cell is no limit."""
+    header, a, b = GOOD["nodes.csv"].splitlines()
+    rows = f"{header},capacity_per_hour\n{a},1500.5\n{b},\nC,hub,1,1,BE,UTC,,,,,{cell}\n"
+    feed = read_feed(write(tmp_path / "feed", GOOD | {"nodes.csv": rows}))
+    assert feed.nodes["capacity_per_hour"].to_list() == [1500.5, None]
+    assert [(n.severity, n.code, n.line, n.column, n.value) for n in feed.notices] == [
+        ("error", code, 4, "capacity_per_hour", cell)
+    ]
+
+
+@pytest.mark.parametrize("column", ["capacity_g", "capacity_parcels"])
+def test_a_negative_capacity_of_a_departure_is_an_error(tmp_path, column):
+    """The departure is left out and told; zero is kept, and the validator's to tell."""
+    rows = f"departure_id,lane_id,calendar_id,depart_time,transit_minutes,{column}\n"
+    rows += "D1,AB,daily,08:00,60,-1\nD2,AB,daily,09:00,60,0\n"
+    feed = read_feed(write(tmp_path / "feed", GOOD | {"departures.csv": rows}))
+    assert feed.departures[column].to_list() == [0.0]
+    assert [(n.code, n.line, n.column) for n in feed.notices] == [("out_of_range", 2, column)]
 
 
 def test_lines_are_counted_past_blank_lines_quoted_line_ends_and_carriage_returns(tmp_path):

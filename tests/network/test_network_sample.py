@@ -129,6 +129,29 @@ def test_world_modes_have_lifelike_times_prices_and_limits(feeds):
     assert lanes["capacity_g"].min() >= 800_000
 
 
+def test_hubs_and_airports_have_a_generous_hourly_capacity(feeds):
+    """What comes in one vehicle is worked in an hour, and what leaves in a day in eight; tiny has no such limits."""
+    assert feeds["tiny"].nodes["capacity_per_hour"].null_count() == 12
+    for size in ("country", "world"):
+        feed = feeds[size]
+        limited = feed.nodes.drop_nulls("capacity_per_hour")
+        assert (
+            set(limited["kind"])
+            == {"hub", "airport"}
+            == set(feed.nodes.filter(pl.col("kind").is_in(["hub", "airport"]))["kind"])
+        )
+        runs = feed.departures.join(feed.lanes, on="lane_id")
+        for end, share in (
+            ("from_node", pl.col("capacity_parcels").sum() / 8),
+            ("to_node", pl.col("capacity_parcels").max()),
+        ):
+            needed = runs.group_by(end).agg(share.alias("needed"))
+            held = limited.join(needed, left_on="node_id", right_on=end)
+            assert held.height == limited.height
+            assert (held["capacity_per_hour"] >= held["needed"]).all()
+        assert limited["capacity_per_hour"].is_between(3000, 200_000).all()
+
+
 def test_transit_factors_rise_and_are_one_at_the_median(feeds):
     """A transit distribution leaves the stated median alone."""
     for feed in feeds.values():

@@ -172,6 +172,16 @@ PLANTED = [
     Planted("null_island", "nodes.csv", row("nodes", 0, lat=0.0, lon=0.0), 2, "lat", "0"),
     Planted("zero_limit", "departures.csv", row("departures", 0, capacity_parcels=0.0), 2, "capacity_parcels", "0"),
     Planted("zero_limit", "lanes.csv", row("lanes", 0, max_weight_g=0.0), 2, "max_weight_g", "0"),
+    Planted("zero_limit", "departures.csv", row("departures", 0, capacity_g=0.0), 2, "capacity_g", "0"),
+    Planted(
+        "capacity_below_one",
+        "departures.csv",
+        row("departures", 1, capacity_parcels=0.5),
+        3,
+        "capacity_parcels",
+        "0.5",
+    ),
+    Planted("capacity_below_one", "nodes.csv", row("nodes", 1, capacity_per_hour=0.9), 3, "capacity_per_hour", "0.9"),
     Planted("free_departures", "departures.csv", row("departures", 2, cost_per_parcel=0.0), 4, "cost_per_parcel", "0"),
     Planted("never_due", "services.csv", row("services", 0, due_days=None), 2, "due_days", None),
     Planted("two_dues", "services.csv", row("services", 0, due_hours=30.0), 2, "due_days", "3"),
@@ -184,6 +194,17 @@ PLANTED = [
         2,
         "capacity_factor",
         "1.5",
+    ),
+    Planted(
+        "closures_contradict",
+        "closures.csv",
+        both(
+            more("closures", node_id="A", from_at=29_000_000, until_at=29_000_600, capacity_factor=0.5),
+            more("closures", node_id="A", from_at=29_000_599, until_at=29_001_000, capacity_factor=0.0),
+        ),
+        3,
+        "capacity_factor",
+        "0",
     ),
     Planted("zone_abroad", "zones.csv", row("zones", 0, country="NL"), 2, "country", "NL"),
 ]
@@ -223,6 +244,24 @@ def test_orders_for_places_the_feed_lacks_are_told(make_feed, make_orders):
         ("warning", "order_unknown_zone", 3, "to_postal_code", "ZW 1"),
         ("warning", "order_unknown_node", 4, "from_node", "NOWHERE"),
     ]
+
+
+def test_departures_too_small_for_any_order_are_counted(make_feed, make_orders):
+    """One warning per column, at the first departure that not even the lightest order, all its pieces, fits on."""
+    rows = sound()
+    for at, capacity_g in enumerate((999.0, 1000.0, 1.0)):
+        rows["departures"][at]["capacity_g"] = capacity_g
+    rows["departures"][1]["capacity_parcels"] = 1.5
+    rows["departures"][2]["capacity_parcels"] = 0.0  # told by validate_feed
+    feed = make_feed(**rows)
+    here = {"from_node": "A", "to_node": "B"}
+    two = make_orders({**here, "weight_g": 500.0, "pieces": 2}, {**here, "weight_g": 600.0, "pieces": 3})
+    assert [(n.severity, n.code, n.file, n.line, n.column, n.value, n.count) for n in validate_orders(feed, two)] == [
+        ("warning", "capacity_below_lightest", "departures.csv", 2, "capacity_g", "999", 2),
+        ("warning", "capacity_below_lightest", "departures.csv", 3, "capacity_parcels", "1.5", 1),
+    ]
+    assert validate_orders(feed, make_orders({**here, "weight_g": 1.0})) == ()
+    assert validate_orders(feed, two.clear()) == ()
 
 
 def test_a_network_in_two_pieces_says_how_many_nodes_are_apart(make_feed):

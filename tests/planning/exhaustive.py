@@ -52,6 +52,7 @@ class Run:
     ready: int | None  # at the next node after the median transit
     outcomes: list[int | None]
     capacity_factor: float
+    scheduled: int = 0
 
 
 @dataclass
@@ -163,7 +164,7 @@ class Network:
                 to = lane["to_node"]
                 yield Run(
                     d, lane, depart, depart - d["cutoff_minutes"], arrive, self.ready(to, arrive),
-                    [self.ready(to, at) for at in arrivals], capacity,
+                    [self.ready(to, at) for at in arrivals], capacity, scheduled,
                 )  # fmt: skip
 
 

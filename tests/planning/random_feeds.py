@@ -50,6 +50,13 @@ def cases(draw, outcomes: tuple[int, ...] = (1, 2, 3, 4, 8)) -> Case:
     return build(draw(st.randoms(use_true_random=False)), outcomes)
 
 
+@st.composite
+def tight_cases(draw, outcomes: tuple[int, ...] = (1, 2, 4)) -> Case:
+    """A random case whose departures and nodes hold less than what everyone's cheapest way would bring them."""
+    random = draw(st.randoms(use_true_random=False))
+    return tight(build(random, outcomes), random)
+
+
 def build(random: Random, outcomes: tuple[int, ...]) -> Case:
     """The case that a source of chance gives."""
     start = datetime(*random.choice(STARTS), random.choice([0, 5, 12]), tzinfo=UTC)
@@ -90,6 +97,34 @@ def build(random: Random, outcomes: tuple[int, ...]) -> Case:
     feed = Feed(FeedInfo("random", "1", "EUR"), **frames)
     orders = frame([_order(random, i, names, start) for i in range(random.randint(3, 6))], ORDERS)
     return Case(feed, orders, start, random.randint(3, 5), k)
+
+
+def tight(case: Case, random: Random) -> Case:
+    """The case with three more of every order, a little later each, and little room on departures and in nodes."""
+    more = [
+        case.orders.with_columns(pl.col("ready_at") + 20 * i, order_id=pl.format("{}x{}", "order_id", pl.lit(i)))
+        for i in range(1, 4)
+    ]
+    departures, nodes = case.feed.departures, case.feed.nodes
+    departures = departures.with_columns(
+        capacity_parcels=_chosen(random, departures, [None, 1.0, 2.0, 3.0, 5.0]),
+        capacity_g=_chosen(random, departures, [None, None, 900.0, 2600.0, 6000.0]),
+    )
+    nodes = nodes.with_columns(capacity_per_hour=_chosen(random, nodes, [None, None, 1.0, 2.5, 4.0]))
+    feed = replace(case.feed, departures=departures, nodes=nodes)
+    return replace(case, feed=feed, orders=pl.concat([case.orders, *more]))
+
+
+def roomy(case: Case) -> Case:
+    """The case without any capacity."""
+    unlimited = pl.lit(None, pl.Float64)
+    departures = case.feed.departures.with_columns(capacity_parcels=unlimited, capacity_g=unlimited)
+    nodes = case.feed.nodes.with_columns(capacity_per_hour=unlimited)
+    return replace(case, feed=replace(case.feed, departures=departures, nodes=nodes))
+
+
+def _chosen(random: Random, frame: pl.DataFrame, choices: list[float | None]) -> pl.Series:
+    return pl.Series([random.choice(choices) for _ in range(frame.height)], dtype=pl.Float64)
 
 
 def timeless(case: Case) -> Case:

@@ -32,10 +32,7 @@ def print_check(report: CheckReport, console: Console) -> None:
     else:
         console.print(f"[bold green]No violation.[/] Derived again: {looked_at}.")
     if report.overloads:
-        console.print(
-            f"[yellow]Over capacity: {count_of(report.overloads, 'dated departure')}[/] (told apart: capacity is "
-            "reported, not yet enforced)."
-        )
+        console.print(f"[bold red]Over capacity:[/] {report.overloads:,} of the dated departures and node hours.")
 
 
 def _told(violation: Violation) -> str:
@@ -57,12 +54,14 @@ def _print_reasons(reasons: Sequence[Reason], console: Console) -> None:
         console.print(f"\n[bold]{reason.code}[/]: {safe(reason.text)}.\n  [green]Fix:[/] {safe(reason.fix)}.")
 
 
-def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
-    """The frontier as a table, then what the first offer asks for."""
+def print_offers(offers: Sequence[Offer], feed: Feed, console: Console, *, priced: bool = False) -> None:
+    """The frontier as a table, then what the first offer asks for; priced: with both parts of the cost."""
     places = Places(feed)
     table = table_of()
     table.add_column("promised by (local)", style="bold", justify="right")
     table.add_column(feed.info.currency, justify="right", style="bold")
+    for name in ("transport", "congestion") if priced else ():
+        table.add_column(name, justify="right")
     table.add_column("kept with", justify="right")
     table.add_column("expected", justify="right")
     table.add_column("way")
@@ -74,6 +73,7 @@ def print_offers(offers: Sequence[Offer], feed: Feed, console: Console) -> None:
         table.add_row(
             places.local(offer.promised_at, last),
             f"{offer.cost:,.2f}",
+            *((f"{offer.transport:,.2f}", f"{offer.congestion:,.2f}") if priced else ()),
             percent(offer.probability),
             places.local(offer.expected_at, last),
             way,

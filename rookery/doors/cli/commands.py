@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +9,27 @@ from typing import Annotated, Literal
 import typer
 
 import rookery
+from rookery.doors.cli.capacity import EXAMPLES as OF_CAPACITY
+from rookery.doors.cli.capacity import capacity
+from rookery.doors.cli.options import (
+    Feed,
+    Gap,
+    Horizon,
+    Json,
+    OrderFile,
+    Outcomes,
+    Prices,
+    Seconds,
+    Seed,
+    Side,
+    Start,
+    examples,
+    instant,
+    within,
+)
+from rookery.doors.cli.replan import EXAMPLES as OF_REPLAN
+from rookery.doors.cli.replan import replan
+from rookery.doors.cli.whatif import EXAMPLES, whatif
 from rookery.terms.errors import Conflict, InvalidInput
 
 Goods = Literal["general", "battery", "liquid", "oversize", "cold"]
@@ -31,51 +50,6 @@ app.add_typer(network_app, name="network")
 app.add_typer(orders_app, name="orders")
 
 
-def instant(text: str) -> datetime:
-    """An ISO 8601 time with offset; one without could mean any zone and is refused."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a time; write it like 2026-03-02T10:00+08:00") from None
-    if at.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} has no offset, so it could mean any zone; add Z or one like +08:00")
-    return at
-
-
-def within(most: float, *, zero: bool) -> Callable[[float | None], float | None]:
-    """Refuses a number that is not above 0 (or, with `zero`, 0) or is more than `most`; NaN is neither."""
-    least = "0 or more" if zero else "above 0"
-
-    def refuse(value: float | None) -> float | None:
-        if value is not None and (math.isnan(value) or value < 0 or value > most or (value == 0 and not zero)):
-            raise typer.BadParameter(f"{value:,.12g} must be {least}, and at most {most:,.12g}")
-        return value
-
-    return refuse
-
-
-def examples(*lines: str) -> str:
-    """The text under a command's help."""
-    return "Examples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-# readable=False: what may not be read is told by the reader, as any other input that cannot be used
-Feed = Annotated[Path, typer.Argument(metavar="FEED", help="Folder or .zip of a network feed.", readable=False)]
-OrderFile = Annotated[Path, typer.Argument(metavar="ORDERS", help="Orders: .csv, .parquet or .jsonl.", readable=False)]
-Side = Annotated[float | None, typer.Option(callback=within(100_000, zero=True), help="Millimetres.")]
-Json = Annotated[bool, typer.Option("--json", help="One line of JSON on stdout instead of tables.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same result.")]
-Start = Annotated[
-    datetime | None,
-    typer.Option(parser=instant, metavar="TIME", help="Departures count from here on; default: the earliest ready_at."),
-]
-Horizon = Annotated[
-    int | None,
-    typer.Option(min=1, max=3650, help="Days of departures; default: 21, or 14 more than the longest due_days."),
-]
-Outcomes = Annotated[int, typer.Option(min=1, max=64, help="Equally likely transit times a departure; 1 = medians.")]
-
-
 @app.callback(invoke_without_command=True)
 def root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
     if version:
@@ -88,6 +62,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
         "rookery plan feed/ orders.csv --out plan/",
         "rookery plan feed.zip orders.parquet --out plan/ --outcomes 1 --json",
         "rookery plan feed/ orders.csv --out plan/ --start 2026-09-15T00:00Z --horizon-days 30 --policy",
+        "rookery plan feed/ orders.csv --out plan/ --gap 0.001 --seconds 300 --prices yesterday/",
     )
 )
 def plan(
@@ -97,24 +72,33 @@ def plan(
     start: Start = None,
     horizon_days: Horizon = None,
     outcomes: Outcomes = 8,
+    gap: Gap = 0.005,
+    seconds: Seconds = 60.0,
+    prices: Prices = None,
     policy: Annotated[bool, typer.Option("--policy", help="Also write the tables that answer 'what next?'.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Default: all cores.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Plan a file of orders: for every parcel a promise, an itinerary and a cost.
+    """Plan a file of orders within all capacities: for every parcel a promise, an itinerary and a cost.
 
     Bad rows are told on stderr and left out; the others are planned.
+    Where capacity binds, the plan is improved until --gap or --seconds is reached; the gap is proved and shown.
+    Ctrl-C while it is improved writes the best plan so far, marked so: exit code 130.
     Exit code 1 when no parcel could be planned.
     """
     from rookery.doors.cli import console
     from rookery.doors.cli.plan_tables import print_plan
+    from rookery.doors.cli.stopping import INTERRUPTED, best_so_far
+    from rookery.doors.cli.words import percent
+    from rookery.flows.checking import read_plan
     from rookery.flows.planning import PLAN_FOLDER
     from rookery.flows.planning import plan as plan_orders
     from rookery.network import read_feed
     from rookery.orders import read_orders
 
     PLAN_FOLDER.refuse_foreign(out)  # now, rather than when the work is done
-    with console.progress_bars() as progress:
+    with best_so_far(), console.progress_bars() as progress:
+        earlier = read_plan(prices) if prices is not None else None
         network, order_book = read_feed(feed), read_orders(orders)
         made = plan_orders(
             network,
@@ -122,6 +106,9 @@ def plan(
             start=start,
             horizon_days=horizon_days,
             outcomes=outcomes,
+            gap=gap,
+            seconds=seconds,
+            prices=earlier,
             policy=policy,
             threads=threads,
             progress=progress,
@@ -133,6 +120,10 @@ def plan(
     else:
         print_plan(made, network, order_book, console.out)
         console.out.print(f"Written to [bold]{out}[/].")
+    if made.summary["interrupted"]:
+        told = f"Stopped; {out} holds the best plan so far, proved to be within {percent(made.summary['gap'], 3)}."
+        console.err.print(told, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED)
     if not made.summary["planned"]:
         raise typer.Exit(1)
 
@@ -156,7 +147,7 @@ def check(
     """Derive a plan again, independently, and print every violation.
 
     The checker shares no code with the planner.
-    Departures booked beyond their capacity are counted apart.
+    Departures and node hours above a capacity are violations, and counted.
     Exit code 1 when there is a violation.
     """
     from rookery.doors.cli import console
@@ -185,6 +176,7 @@ def check(
     epilog=examples(
         "rookery promise feed/ --from CN-SHENZHEN-W1 --to DE:10115 --ready-at 2026-03-02T10:00+08:00 --weight-g 800",
         "rookery promise feed/ --from A --to B --ready-at 2026-03-02T02:00Z --weight-g 800 --goods battery --json",
+        "rookery promise feed/ --from A --to B --ready-at 2026-03-02T02:00Z --weight-g 800 --prices plan/",
     )
 )
 def promise(
@@ -200,29 +192,35 @@ def promise(
     height_mm: Side = None,
     outcomes: Outcomes = 8,
     horizon_days: Horizon = None,
+    prices: Prices = None,
     as_json: Json = False,
 ) -> None:
     """Price against date, before there is an order: every choice that no other beats in both.
 
     The cost is that of carrying and delivering; no lateness and no time is priced.
+    With --prices what a plan has filled is dear: the cost then has a transport and a congestion part.
     Exit code 1 when the parcel cannot be brought; the reasons are told.
     """
     from rookery.doors.cli import console
     from rookery.doors.cli.answer_tables import print_no_offer, print_offers
     from rookery.doors.cli.quote import Wish, offers_of, reasons_against
+    from rookery.flows.checking import read_plan
     from rookery.network import read_feed
 
     wish = Wish(origin, to, ready_at, weight_g, goods, length_mm, width_mm, height_mm)
     with console.progress_bars():
         network = read_feed(feed)
-        offers = offers_of(network, wish, confidence=confidence, outcomes=outcomes, horizon_days=horizon_days)
+        made = read_plan(prices) if prices is not None else None
+        offers = offers_of(
+            network, wish, confidence=confidence, outcomes=outcomes, horizon_days=horizon_days, prices=made
+        )
         reasons = [] if offers else reasons_against(network, wish, outcomes=outcomes, horizon_days=horizon_days)
     console.tell_notices(network.notices)
     if as_json:
         answer = {"currency": network.info.currency, "confidence": confidence, "offers": offers, "reasons": reasons}
         console.print_json(console.rounded(answer))
     elif offers:
-        print_offers(offers, network, console.out)
+        print_offers(offers, network, console.out, priced=made is not None)
     else:
         print_no_offer(reasons, console.out)
     if not offers:
@@ -233,6 +231,7 @@ def promise(
     epilog=examples(
         "rookery explain feed/ orders.csv O00000001",
         "rookery explain feed/ orders.csv O00000001 --json",
+        "rookery explain feed/ orders.csv O00000001 --prices plan/",
     )
 )
 def explain(
@@ -242,25 +241,35 @@ def explain(
     start: Start = None,
     horizon_days: Horizon = None,
     outcomes: Outcomes = 8,
+    prices: Prices = None,
     as_json: Json = False,
 ) -> None:
     """Why one parcel goes the way it goes, or why it cannot go and what would mend it.
 
     Give --start, --horizon-days and --outcomes as the plan had them.
+    Without --prices nothing is full; with the plan's prices every option costs what its room is worth, too.
     """
     from rookery.doors.cli import console
     from rookery.doors.cli.answer_tables import print_explanation
+    from rookery.flows.checking import read_plan
     from rookery.flows.explaining import explain as explain_order
     from rookery.network import read_feed
     from rookery.orders import read_orders
 
     with console.progress_bars():
         network, order_book = read_feed(feed), read_orders(orders)
-        answer = explain_order(network, order_book, order_id, start=start, horizon_days=horizon_days, outcomes=outcomes)
+        made = read_plan(prices) if prices is not None else None
+        span = {"start": start, "horizon_days": horizon_days}
+        answer = explain_order(network, order_book, order_id, **span, outcomes=outcomes, prices=made)
     if as_json:
         console.print_json(console.rounded(answer))
     else:
         print_explanation(answer, network, console.out)
+
+
+app.command(epilog=OF_CAPACITY)(capacity)
+app.command(epilog=EXAMPLES)(whatif)
+app.command(epilog=OF_REPLAN)(replan)
 
 
 @app.command(

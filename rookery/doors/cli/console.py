@@ -26,10 +26,15 @@ STAGES = {
     "sample network": "drawing a network",
     "timetable": "laying out departures",
     "plan": "planning",
+    "prices": "pricing what is full",
+    "seats": "giving seats",
+    "improve": "improving",
     "reasons": "finding reasons",
     "policy": "writing policy tables",
+    "certificate": "proving how good it is",
     "check: departures": "laying out departures again",
     "check: optima": "finding optima again",
+    "check: certificate": "proving the bound again",
 }
 
 
@@ -61,6 +66,12 @@ def print_json(answer: Any) -> None:
     sys.stdout.flush()
 
 
+def stage_name(stage: str) -> str:
+    """What a person is told of a stage; of one with a prefix ("before: plan") the prefix stays."""
+    prefix, colon, name = stage.partition(": ")
+    return STAGES.get(stage) or f"{prefix}{colon}{STAGES.get(name, name)}"
+
+
 @contextmanager
 def progress_bars(console: Console = err) -> Iterator[ProgressCall]:
     """Bars on stderr that a long piece of work moves; nobody is told anything when stderr is no terminal."""
@@ -83,7 +94,9 @@ def progress_bars(console: Console = err) -> Iterator[ProgressCall]:
 
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=total)
+                tasks[stage] = bars.add_task(stage_name(stage), total=total)
+            elif done < bars.tasks[bars.task_ids.index(tasks[stage])].completed:  # it begins anew
+                bars.reset(tasks[stage])
             bars.update(tasks[stage], completed=done, total=total)
             bars.update(waiting, visible=all(task.finished for task in bars.tasks if task.id != waiting))
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from rookery.flows.comparing import FULL
 from rookery.flows.planning import Plan
-from rookery.terms.frames import Orders
+from rookery.terms.frames import Feed, Orders
 
 NO_SERVICE = "(none)"
 
@@ -68,6 +69,23 @@ def by_mode(parcels: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:
         .select("mode", "legs", (pl.col("riders") / everyone).alias("parcels"), "cost")
         .sort("parcels", descending=True)
     )
+
+
+def fullest(plan: Plan, feed: Feed) -> pl.DataFrame:
+    """The loads with lane, mode, ends and share (of the fuller limit), the fullest first; full ones by what more would
+    save."""
+    share = pl.max_horizontal(pl.col("parcels") / pl.col("capacity_parcels"), pl.col("grams") / pl.col("capacity_g"))
+    lanes = feed.departures.select("departure_id", "lane_id").join(
+        feed.lanes.select("lane_id", "mode", "from_node", "to_node"), on="lane_id", how="left"
+    )
+    return (
+        plan.loads.join(lanes, on="departure_id", how="left")
+        .with_columns(share=share.fill_nan(None))
+        .sort(
+            pl.col("share").clip(upper_bound=FULL), pl.col("shadow_price") + pl.col("shadow_price_per_kg"), "depart_at",
+            "departure_id", descending=[True, True, False, False], nulls_last=True,
+        )
+    )  # fmt: skip
 
 
 def examples(parcels: pl.DataFrame, legs: pl.DataFrame) -> list[Itinerary]:

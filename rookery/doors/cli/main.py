@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from types import FrameType
 
 from rookery.doors.cli.commands import app
+from rookery.doors.cli.stopping import Stopped, watch_signals
 from rookery.terms.errors import RookeryError
 
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 
 
-class Stopped(BaseException):
-    """A signal asked the program to end: unwinding removes what is half-written."""
-
-    def __init__(self, signum: int):
-        super().__init__(signum)
-        self.signum = signum
-
-
-def _stop(signum: int, frame: FrameType | None) -> None:
-    os.write(2, b"\nStopping ...\n")  # at once: work that has begun may take a few seconds to end
-    raise Stopped(signum)
-
-
 def main() -> None:
     """Console entry point. Exit codes: 0, 1, 2 as in the help; 70 a fault of the program; 128 + signal when stopped."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(signum) is not signal.SIG_IGN:  # a shell's background job ignores Ctrl-C
-            signal.signal(signum, _stop)
+    watch_signals()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -99,8 +99,10 @@ def _figures(plan: Plan, report: CheckReport) -> str:
         (seconds(spent), f"to plan, {summary['parcels_per_second']:,.0f} parcels/s"),
         (f"{len(report.violations):,}", "violations found by the independent check"),
     ]
+    if plan.manifest["prices"] == "capacity":
+        cells.append((percent(summary["congestion_gap"]), "proved gap of the cost that capacity adds"))
     if report.overloads:
-        cells.append((f"{report.overloads:,}", "departures over capacity (told, not yet enforced)"))
+        cells.append((f"{report.overloads:,}", "departures or hours over capacity"))
     inner = "".join(f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in cells)
     return f'<div class="figures">{inner}</div>'
 

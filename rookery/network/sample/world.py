@@ -89,6 +89,7 @@ def draft_world(seed: int) -> Draft:
         _origins(draft, country, count, gates)
     for country, count in DEPOTS.items():
         _depots(draft, country, count, gates)
+    draft.size("hub", "airport")
     draft_services(draft, saver=35)
     return draft
 

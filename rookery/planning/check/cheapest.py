@@ -11,7 +11,7 @@ from rookery.base.progress import Progress
 from rookery.planning.check.grouping import Grouping
 from rookery.planning.check.itinerary import MINUTE_APART, Trip, clock, tolerance
 from rookery.planning.check.optimum import Best, Passes
-from rookery.planning.check.reasons import Lanes
+from rookery.planning.check.reasons import NO_CAPACITY, Lanes
 from rookery.planning.check.report import Findings
 
 WORK_BUDGET = 2_000_000_000
@@ -26,6 +26,7 @@ class Optima(NamedTuple):
 
     found: list[tuple[Trip, Best]]
     cost: float  # of their optima, all pieces; refusal where there is none
+    least: float  # the same, refusal also where it is cheaper
     excess: float  # by which the plan is dearer on them
 
 
@@ -48,10 +49,19 @@ def draw(trips: list[Trip], passes: Passes, sample: int | None) -> list[Trip]:
 
 
 def hold_optima(
-    drawn: list[Trip], passes: Passes, lanes: Lanes, grouped: Grouping, findings: Findings, progress: Progress
+    drawn: list[Trip],
+    passes: Passes,
+    lanes: Lanes,
+    grouped: Grouping,
+    priced: bool,
+    findings: Findings,
+    progress: Progress,
 ) -> Optima:
-    """Finds the optimum of every parcel drawn again and holds the plan against it."""
-    bests, costs, excess = [], [], []
+    """Finds the optimum of every parcel drawn again and holds the plan against it.
+
+    Where capacity has its price (`priced`), a parcel may be dearer than its optimum and refused for lack of room.
+    """
+    bests, costs, least, excess = [], [], [], []
     for done, trip in enumerate(drawn):
         if done % 64 == 0:
             progress("check: optima", done, len(drawn))
@@ -59,27 +69,39 @@ def hold_optima(
         best = passes.best(wish, lanes, tolerance(told / wish.pieces) + grouped.error)
         bests.append((trip, best))
         costs.append(wish.pieces * (best.cost if best.cost < np.inf else wish.unassigned_cost))
+        least.append(wish.pieces * min(best.cost, wish.unassigned_cost))
         if trip.parcel["status"] == "unassigned" and best.cost < np.inf:
-            findings.add("deliverable_unassigned", best.cost * wish.pieces, "unassigned", order=wish.order_id)
+            _hold_refused(trip, best, priced, findings)
         elif trip.parcel["status"] == "planned":
             excess.append(max(0.0, told - costs[-1]))
-            _hold(trip, best, grouped, findings)
+            _hold(trip, best, grouped, priced, findings)
     progress("check: optima", len(drawn), len(drawn))
-    return Optima(bests, fsum(costs), sum(excess))
+    return Optima(bests, fsum(costs), fsum(least), sum(excess))
 
 
-def _hold(trip: Trip, best: Best, grouped: Grouping, findings: Findings) -> None:
-    """Holds one planned parcel against its optimum."""
+def _hold_refused(trip: Trip, best: Best, priced: bool, findings: Findings) -> None:
+    """Holds a parcel that could be brought, were there room, against why it is refused."""
+    wish, told = trip.wish, trip.parcel["reasons"] or []
+    if not priced or NO_CAPACITY not in told:
+        findings.add("deliverable_unassigned", best.cost * wish.pieces, "unassigned", order=wish.order_id)
+    elif set(told) != {NO_CAPACITY}:
+        findings.add("wrong_reasons", NO_CAPACITY, " ".join(told), order=wish.order_id)
+
+
+def _hold(trip: Trip, best: Best, grouped: Grouping, priced: bool, findings: Findings) -> None:
+    """Holds one planned parcel against its optimum: where capacity has its price, only that it costs no less."""
     wish, parcel = trip.wish, trip.parcel
     if best.cost == np.inf:
         findings.add("undeliverable_planned", "unassigned", "planned", order=wish.order_id)
         return
     cost, told = best.cost * wish.pieces, parcel["cost"] or 0.0
-    if not told <= cost + tolerance(cost) + grouped.error * wish.pieces:  # so that NaN is caught too
+    if not (priced or told <= cost + tolerance(cost) + grouped.error * wish.pieces):  # so that NaN is caught too
         findings.add("not_cheapest", cost, told, order=wish.order_id)
         return
-    if told < cost - tolerance(cost):
+    if not told >= cost - tolerance(cost):
         findings.add("impossible_cost", cost, told, order=wish.order_id)
+        return
+    if priced:
         return
     expected, at = best.expected, parcel["expected_at"]
     if best.unique:
@@ -106,3 +128,5 @@ def hold_passing_reasons(trips: list[Trip], longer: Passes, lanes: Lanes, findin
         if ("beyond_horizon" in told) != reached:
             cure = "beyond_horizon" if reached else "not beyond_horizon"
             findings.add("wrong_reasons", cure, " ".join(told), order=trip.wish.order_id)
+        elif NO_CAPACITY in told:  # room would not help
+            findings.add("wrong_reasons", f"not {NO_CAPACITY}", " ".join(told), order=trip.wish.order_id)

@@ -30,14 +30,30 @@ class Best(NamedTuple):
     median: list[int] | None  # the runs ridden when every transit takes its median; None = not unique there
 
 
+class Tariff(NamedTuple):
+    """What one piece pays for every run: by the piece, by the kg of chargeable and by the kg of actual weight."""
+
+    piece: NDArray[np.float64]
+    chargeable_kg: NDArray[np.float64]
+    actual_kg: NDArray[np.float64]
+
+    def prices(self, wish: Wish) -> NDArray[np.float64]:
+        """What one piece of a parcel pays for each run."""
+        return self.piece + self.chargeable_kg * (wish.chargeable / 1000) + self.actual_kg * (wish.weight / 1000)
+
+    def price(self, run: int, wish: Wish) -> float:
+        """What one piece of a parcel pays for a run."""
+        by_weight = self.chargeable_kg[run] * (wish.chargeable / 1000) + self.actual_kg[run] * (wish.weight / 1000)
+        return float(self.piece[run] + by_weight)
+
+
 @dataclass
 class Passes:
     """Solves parcels over one expansion; parcels with the same terms share a pass when solved one after another."""
 
     runs: Runs
-    departure_lane: NDArray[np.int64]
-    cost_per_parcel: NDArray[np.float64]
-    cost_per_kg: NDArray[np.float64]
+    run_lane: NDArray[np.int64]
+    tariff: Tariff
     origin_minute: int  # times are counted from here inside, to keep float64 exact
 
     def __post_init__(self) -> None:
@@ -49,18 +65,10 @@ class Passes:
 
     def best(self, wish: Wish, lanes: Lanes, slack: float) -> Best:
         """The best policy of a parcel; choices whose costs differ by at most `slack` count as equal for `unique`."""
-        if wish.missing:
-            return _NEVER
-        if wish.origin == wish.destination:
+        if not wish.missing and wish.origin == wish.destination:
             return self._summary(wish, np.array([wish.start]), np.ones(1), [], True, [])
-        runs, first = self.runs, self.runs.first(wish.origin, wish.start)
-        n = len(runs.cutoff)
-        if first == n:
-            return _NEVER
-        if self._solved is None or self._solved[0] != wish.alike() or self._solved[1] > first:
-            self._solve(wish, lanes.allowed(wish), first)
-            self._solved = (wish.alike(), first)
-        if not np.isfinite(self._hold[first]):
+        runs, first = self.runs, self._first(wish, lanes)
+        if first is None:
             return _NEVER
         last, gap = _follow(
             first, runs.next, runs.to, runs.catch, self._ride, self._margin, wish.destination, self._mass
@@ -75,12 +83,31 @@ class Passes:
         at = list(zip(ridden.tolist(), chance.tolist(), strict=True))
         return self._summary(wish, ready.ravel(), weight, at, gap > slack, self._median(wish, first, slack))
 
+    def cost(self, wish: Wish, lanes: Lanes) -> float:
+        """What the best policy of a parcel costs a piece, infinite when it cannot be brought."""
+        if not wish.missing and wish.origin == wish.destination:
+            return self.best(wish, lanes, 0.0).cost
+        first = self._first(wish, lanes)
+        if first is None:
+            return np.inf
+        before = wish.time_cost_per_day * (self.origin_minute - wish.ready) / 1440
+        return float(self._hold[first]) + wish.fixed_cost + before
+
+    def _first(self, wish: Wish, lanes: Lanes) -> int | None:
+        """The first run that a parcel can still take, its pass done; None when nothing brings it."""
+        first = len(self.runs.cutoff) if wish.missing else self.runs.first(wish.origin, wish.start)
+        if first == len(self.runs.cutoff):
+            return None
+        if self._solved is None or self._solved[0] != wish.alike() or self._solved[1] > first:
+            self._solve(wish, lanes.allowed(wish), first)
+            self._solved = (wish.alike(), first)
+        return first if np.isfinite(self._hold[first]) else None
+
     def _solve(self, wish: Wish, allowed: NDArray[np.bool_], first: int) -> None:
         runs = self.runs
-        price = self.cost_per_parcel + self.cost_per_kg * (wish.chargeable / 1000)
         _backward(
-            first, runs.next, runs.to, runs.catch, runs.outcome, runs.departure,
-            np.where(allowed[self.departure_lane], price, np.inf), wish.destination,
+            first, runs.next, runs.to, runs.catch, runs.outcome,
+            np.where(allowed[self.run_lane], self.tariff.prices(wish), np.inf), wish.destination,
             np.array(wish.delivery, np.int64), FOREVER if wish.due is None else wish.due,
             wish.late_cost, wish.late_cost_per_day, wish.time_cost_per_day / 1440, self.origin_minute, FOREVER, _EVEN,
             self._hold, self._arrive, self._margin, self._ride,
@@ -117,7 +144,7 @@ class Passes:
         chance = np.bincount(place, chance)
         late = sum(p * wish.lateness(t) for t, p in zip(times.tolist(), chance.tolist(), strict=True))
         expected = self.origin_minute + float(chance @ (times - self.origin_minute))
-        legs = sum(p * self.price(run, wish.chargeable) for run, p in ridden)
+        legs = sum(p * self.tariff.price(run, wish) for run, p in ridden)
         held = wish.time_cost_per_day * (expected - wish.ready) / 1440
         reached = np.cumsum(chance) >= wish.confidence - _SURE
         return Best(
@@ -130,18 +157,13 @@ class Passes:
             median=median,
         )
 
-    def price(self, run: int, chargeable: float) -> float:
-        """What one piece pays for a run."""
-        row = self.runs.departure[run]
-        return float(self.cost_per_parcel[row] + self.cost_per_kg[row] * (chargeable / 1000))
-
 
 _NEVER = Best(np.inf, np.inf, 0.0, FOREVER, False, [], None)
 
 
 @njit(cache=True)
 def _backward(
-    first, following, to, catch, outcome, departure, price, destination, delivery, due, late_cost, late_cost_per_day,
+    first, following, to, catch, outcome, price, destination, delivery, due, late_cost, late_cost_per_day,
     per_minute, origin_minute, never, even, hold, arrive, margin, ride,
 ):  # fmt: skip
     """Fills, for every run e from the last down to `first`: hold[e] (cost of standing at e's node with e or any later
@@ -153,7 +175,7 @@ def _backward(
     for e in range(n - 1, first - 1, -1):
         wait = following[e]
         cost, at = 0.0, 0.0  # after the ride, summed over its outcomes
-        if price[departure[e]] == np.inf:
+        if price[e] == np.inf:
             cost = np.inf
         elif to[e] != destination:
             for k in range(outcomes):
@@ -173,7 +195,7 @@ def _backward(
                     at += share * (delivered - origin_minute)
                     if delivered > due:
                         cost += share * (late_cost + late_cost_per_day * -((due - delivered) // 1440))
-        cost, at = price[departure[e]] + cost / outcomes, at / outcomes
+        cost, at = price[e] + cost / outcomes, at / outcomes
         same = even * max(1.0, abs(cost))
         rides = cost < hold[wait] - same or (cost <= hold[wait] + same and cost < np.inf and at < arrive[wait])
         ride[e] = rides

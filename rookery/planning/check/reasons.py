@@ -18,6 +18,7 @@ LASTING = frozenset(
     + ["mode_not_allowed", "limits_combined"]
 )
 """Reasons that no other day or horizon would cure."""
+NO_CAPACITY = "no_capacity"
 
 
 class Lanes:

@@ -1,4 +1,4 @@
-"""What the check found: violations by code, overloads apart, and how much was looked at."""
+"""What the check found: violations by code, how many capacities are exceeded, and how much was looked at."""
 
 from __future__ import annotations
 
@@ -41,9 +41,16 @@ CODES: Mapping[str, str] = MappingProxyType(
         "deliverable_unassigned": "the parcel is refused although it can be brought",
         "unknown_reason": "a reason is not one of the known words, or there is none, or a planned parcel has one",
         "wrong_reasons": "the reasons are not those that apply",
-        "wrong_load": "a departure's load is not what the parcels on it add up to",
+        "refused_with_room": "the parcel is refused for lack of capacity although a way with room is left",
+        "over_capacity": "a departure carries more parcels or grams than it can",
+        "over_throughput": "a node finishes handling more parcels in a clock hour than it can",
+        "wrong_load": "a departure's load, or what a node handles in an hour, is not what the parcels add up to",
         "lost_flow": "what a node takes in, sends on, ships and delivers does not balance in loads.parquet",
-        "wrong_capacity": "a departure's capacity in loads.parquet is not the feed's",
+        "wrong_capacity": "a capacity in loads.parquet or hours.parquet is not the feed's",
+        "wrong_hour": "a row of hours.parquet is not the only one of a clock hour at a node with a limit",
+        "wrong_price": "a shadow price is no number of 0 or more, or not 0 where capacity is unlimited or never binds",
+        "bound_too_high": "lower_bound is above the cost, the sum of the optima or what the plan's prices prove",
+        "bound_too_low": "lower_bound is more than 1% below what the plan's prices prove",
         "wrong_total": "a figure of summary.json is missing, or not what the parcels and loads add up to",
     }
 )
@@ -70,7 +77,8 @@ class Violation(Struct, frozen=True, omit_defaults=True):
 
 
 class CheckReport(Struct, frozen=True):
-    """The outcome of a check: every violation, the overloaded departures, and how much was looked at."""
+    """The outcome of a check: every violation, how many departures and node hours are above a capacity (each among the
+    violations), and how much was looked at."""
 
     violations: list[Violation]
     overloads: int

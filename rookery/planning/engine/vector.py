@@ -141,6 +141,41 @@ def times(typingctx, a, b):
 
 
 @intrinsic
+def minus(typingctx, a, b):
+    """a - b, lane by lane."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fsub(*args)
+
+    return a(a, b), codegen
+
+
+@intrinsic
+def only(typingctx, a, bits):
+    """a in the lanes whose bit is set, 0 in the others; lane 0 is the lowest of sixteen bits."""
+
+    def codegen(context, builder, signature, args):
+        lanes = builder.bitcast(args[1], ir.VectorType(ir.IntType(1), LANES))
+        return builder.select(lanes, args[0], ir.Constant(args[0].type, [0.0] * LANES))
+
+    return a(a, types.uint16), codegen
+
+
+@intrinsic
+def total(typingctx, a):
+    """The sum of the sixteen lanes, in an order that the processor likes."""
+
+    def codegen(context, builder, signature, args):
+        kind = _scalar(a.dtype)
+        signature = ir.FunctionType(kind, [kind, ir.VectorType(kind, LANES)])
+        name = f"llvm.vector.reduce.fadd.v{LANES}f{a.dtype.bitwidth}"
+        function = cgutils.get_or_insert_function(builder.module, signature, name)
+        return builder.call(function, [ir.Constant(kind, 0.0), args[0]], fastmath=("reassoc",))
+
+    return a.dtype(a), codegen
+
+
+@intrinsic
 def less_select(typingctx, a, b, if_less, otherwise):
     """`if_less` in the lanes where a < b, `otherwise` in the others (also where either is not a number)."""
 

@@ -1,0 +1,1 @@
+"""Plans changed around closures: what has happened stays, who is affected moves, and how good that is."""
