@@ -37,7 +37,7 @@ TAIL = 10
 NEARLY = 1e-4
 """Share of a capacity by which loads may exceed it in 4-byte numbers before something is surely full."""
 HASTY = 4
-"""Instalments when there is no time for more."""
+"""Steps, and instalments, when there is no time for more."""
 NEAR = 0.02
 """Gap after a round, as a share of the cost, from which the steps of the next are scaled by how large it is."""
 
@@ -144,16 +144,21 @@ def solve(
     plan: Seating | None = None  # the best one so far
     interrupted = False
     search = Search(problem, free, ~reachable)
+
+    def third() -> float:
+        """Of the seconds left: for prices, and for seats."""
+        return (effort.seconds - watch.total()) / 3
+
     try:
         if warm is None and timetable.outcomes > 1:
-            warm = _on_medians(timetable, resources, miles, frame, threads, progress)
+            warm = _on_medians(timetable, resources, miles, frame, third(), threads, progress)
         if warm is not None:
             search.begin(warm)
         watch.lap("prices")
         for number, (steps, instalments) in enumerate(ROUNDS):
-            search.climb(steps // 2 if number == 0 and warm is not None else steps, progress)
+            search.climb(steps // 2 if number == 0 and warm is not None else steps, third(), progress)
             watch.lap("prices")
-            made = search.seat(instalments, progress)
+            made = search.seat(int(np.clip(third() / search.fastest, HASTY, instalments)), progress)
             plan = made if plan is None else plan  # whatever stops it from here on, there is one
             watch.lap("seats")
             _improve(made, problem, search.prices, progress)
@@ -192,12 +197,12 @@ def solve(
     )
 
 
-def _on_medians(timetable, resources, miles, frame, threads: int, progress: Progress) -> Prices:
+def _on_medians(timetable, resources, miles, frame, seconds: float, threads: int, progress: Progress) -> Prices:
     """Prices to begin with, from the network in which everything takes its median time."""
     certain, limits, last = on_medians(timetable, resources, miles)
     problem = Problem(certain, limits, last, frame, threads)
     search = Search(problem, problem.sweeper.sweep(problem.coarse, Prices.none(limits)))
-    search.climb(STEPS_ON_MEDIANS, progress)
+    search.climb(STEPS_ON_MEDIANS, seconds, progress)
     return search.prices
 
 
@@ -248,13 +253,16 @@ class Search:
         if bound > self.bound:
             self.prices, self.bound = prices, bound
 
-    def climb(self, steps: int, progress: Progress) -> None:
-        """Move the prices so many steps."""
+    def climb(self, steps: int, seconds: float, progress: Progress) -> None:
+        """Move the prices so many steps, or as many as the time allows, a few at least."""
+        end = time.perf_counter() + seconds
         last: deque[NDArray] = deque(maxlen=TAIL)
         for step in range(steps):
             self._look(self.ascent.step(self.now, self.loads))
             last.append(self.ascent.flat(self.now))
             progress("prices", step + 1, steps)
+            if step + 1 >= HASTY and time.perf_counter() > end:
+                break
         mean = self.ascent.prices(np.mean(last, axis=0))  # prices swing around the best ones
         swept = self.problem.sweeper.sweep(self.problem.coarse, mean, loads=False)
         self._keep(mean, self.problem.bound(swept.cost, mean))
