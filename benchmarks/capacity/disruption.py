@@ -9,8 +9,9 @@ from benchmarks.capacity.sizes import Size
 from benchmarks.form import Result, Say, Show, Table
 
 GAP = 0.005
-MOVING = ("affected", "prices", "moves", "improve")
-"""Stages from a placed plan and compiled timetables in memory to new itineraries."""
+MOVING = ("affected", "moves")
+"""Until everybody affected has a new way within all capacities. That the legs of the plan are matched to departures
+(standing) comes before, and the moves are improved under the new prices once these are known (improve)."""
 MOVES, CERTIFICATE = 5, 40
 """Yardsticks that new moves and a fresh certificate may take."""
 
@@ -27,6 +28,8 @@ def run(size: Size, say: Say) -> Result:
     return Result(
         shows=[
             *told(f"{name}: time of new moves for all affected", moving, stick, MOVES),
+            Show(f"{name}: ... and of matching legs to departures before it", stages.get("standing", 0.0), "s"),
+            Show(f"{name}: ... and of improving the moves under the new prices", stages.get("improve", 0.0), "s"),
             *told(f"{name}: time of a fresh certificate", stages["certificate"], stick, CERTIFICATE),
             Show(f"{name}: all of it, orders placed and timetables compiled again", found.seconds, "s"),
             Show(f"{name}: parcels affected", float(summary["affected"]), "parcels"),
