@@ -58,7 +58,8 @@ def replan(
     """Change a plan around closures: cancelled departures, shut nodes, reduced capacity, delays.
 
     Parcels keep their past and go on from where they are. Only those affected change, each with its reason.
-    Writes a whole plan again, with changes.parquet; the bound is raised until --gap is proved or --seconds are over.
+    Writes a whole plan again, with changes.parquet; the bound is raised until --gap is proved, --seconds
+    are over or 18 steps are done.
     Exit code 1 when feed or orders are not those of the plan.
     """
     from rookery.doors.cli import console

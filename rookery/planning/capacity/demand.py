@@ -43,6 +43,7 @@ class Parcels:
     class_of: NDArray[np.int64]
     density_of: NDArray[np.int64]  # (n) number of the density
     densities: NDArray[np.float64]
+    own_density: bool  # every density has columns of its own
     classes: dict[str, NDArray]
     barred: NDArray[np.float64]  # (kinds, limit sets)
 
@@ -87,6 +88,7 @@ def parcels_of(timetable: Timetable, frame: pl.DataFrame, miles: LastMiles, *, w
         class_of=class_of[number],
         density_of=density_of[number],
         densities=densities,
+        own_density=ratio is None or bool((densities[density_of] == ratio).all()),
         classes={name: classes[name].to_numpy()[order] for name in classes.columns},
         barred=np.where(allowed, 0.0, np.inf),
     )

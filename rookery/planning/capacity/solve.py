@@ -337,7 +337,7 @@ def solution_of(problem: Problem, plan: Seating, frame: pl.DataFrame, miles: Las
         free_bound=0.0,
         iterations=0,
         columns=problem.coarse.count + (problem.fine.count if problem.fine is not problem.coarse else 0),
-        exact=problem.exact,
+        exact=problem.exact and parcels.own_density,
         interrupted=False,
         seconds={},
     )
