@@ -35,7 +35,6 @@ class Swept:
     """What a sweep finds: the cost of the demand under the prices and its loads."""
 
     cost: float  # as counted in the tables
-    refused: float  # pieces for which refusing is cheaper
     loads: NDArray[np.float64]  # (N, 2): pieces, actual kilograms
 
 
@@ -80,7 +79,7 @@ class Sweeper:
         down = rounding_down(self.dtype, self.timetable.outcomes)
         scan = scan_certain if self.timetable.outcomes == 1 else scan_cost
         carried = np.zeros((len(self.timetable.net.frm), 2))
-        costs: list[tuple[float, float]] = [(0.0, 0.0)] * len(numbers)
+        costs = [0.0] * len(numbers)
         turn = _Turn()
 
         def one(place: int) -> None:
@@ -90,7 +89,7 @@ class Sweeper:
             memory = self.memory.get()
             try:
                 scan(net, block, 0, down, int(NEVER), memory["value"], memory["held"], memory["spare"], memory["ride"])
-                costs[place] = worth(memory["value"], demand, share)
+                costs[place], _ = worth(memory["value"], demand, share)
                 if loads:
                     spread(
                         net, block, memory["value"], memory["ride"], demand, share,
@@ -118,7 +117,7 @@ class Sweeper:
                 turn.stop()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-        return Swept(sum(cost for cost, _ in costs), sum(refused for _, refused in costs), carried)
+        return Swept(sum(costs), carried)
 
 
 class _Turn:
