@@ -89,7 +89,7 @@ class Sweeper:
             memory = self.memory.get()
             try:
                 scan(net, block, 0, down, int(NEVER), memory["value"], memory["held"], memory["spare"], memory["ride"])
-                costs[place], _ = worth(memory["value"], demand, share)
+                costs[place] = worth(memory["value"], demand, share)
                 if loads:
                     spread(
                         net, block, memory["value"], memory["ride"], demand, share,

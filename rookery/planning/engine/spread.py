@@ -42,17 +42,11 @@ def spread_buffers(net: Net, dtype) -> dict[str, np.ndarray]:
 
 @njit(nogil=True, cache=True)
 def worth(value, demand: Demand, share: float):
-    """What `share` of the demand costs under the tables: (cost as counted in them, pieces refused)."""
+    """What `share` of the demand costs, as counted in the tables; refusing is taken where it is cheaper."""
     cost = 0.0
-    refused = 0.0
     for i in range(len(demand.row)):
-        each = value[demand.row[i], demand.lane[i]]
-        if each < demand.refusal[i]:
-            cost += demand.pieces[i] * each
-        else:
-            cost += demand.pieces[i] * demand.refusal[i]
-            refused += demand.pieces[i]
-    return share * cost, share * refused
+        cost += demand.pieces[i] * min(value[demand.row[i], demand.lane[i]], demand.refusal[i])
+    return share * cost
 
 
 @njit(nogil=True, cache=True)
