@@ -316,6 +316,21 @@ PLAN_CLOSURES: dict[str, Any] = {**FEED["closures"], "known_at": pl.Int64}
 """The closures that a plan has been changed around, and the minute at which each was known."""
 
 
+# --- scans: what happens to parcels on the way --------------------------------------------------------------------
+
+SCANS: dict[str, Any] = {
+    "run": pl.Int32,  # of a rehearsal, from 0
+    "order_id": pl.String,
+    "scanned_at": pl.Datetime("us", "UTC"),
+    "kind": pl.String,  # accepted | departed | arrived | on_hold | ready | damaged | lost | misrouted |
+    #                     delivery_failed | delivered
+    "node_id": pl.String,
+    "departure_id": pl.String,  # null at the ends
+    "lane_id": pl.String,
+    "carrier_id": pl.String,
+}
+
+
 def empty(schema: dict[str, Any]) -> pl.DataFrame:
     """A frame with these columns and no rows."""
     return pl.DataFrame(schema=schema)

@@ -94,8 +94,8 @@ def test_a_closed_hub_is_shown_with_its_targets(line: dict) -> None:
 def test_departures_are_full_in_the_measured_days() -> None:
     """Otherwise nothing would be measured; the real form counts grams too."""
     assert overloaded(SMALLEST.day) > 20
-    assert set(capacities(forms.case_of(SMALLEST, "real", 0.01))) == {"capacity_parcels", "capacity_g"}
-    assert set(capacities(forms.case_of(SMALLEST, "plain", 0.01))) == {"capacity_parcels"}
+    assert set(capacities(forms.case_of(SMALLEST, "real", forms.REAL[0]))) == {"capacity_parcels", "capacity_g"}
+    assert set(capacities(forms.case_of(SMALLEST, "plain", forms.PLAIN[0]))) == {"capacity_parcels"}
 
 
 def test_capacities_grow_with_the_parcels() -> None:
@@ -138,5 +138,5 @@ def test_growth_is_drawn_from_a_line_of_figures(line: dict, tmp_path: Path) -> N
 
 def test_the_whole_day_is_planned_once_for_both_parts_that_show_it() -> None:
     """The plain form to its first gap is also the last but one of the growth: one process, one figure."""
-    plain = forms.case_of(SMALLEST, "plain", forms.PLAIN[0].gap)
+    plain = forms.case_of(SMALLEST, "plain", forms.PLAIN[0])
     assert plain in growth.cases(SMALLEST)

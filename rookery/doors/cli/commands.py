@@ -29,6 +29,8 @@ from rookery.doors.cli.options import (
 )
 from rookery.doors.cli.replan import EXAMPLES as OF_REPLAN
 from rookery.doors.cli.replan import replan
+from rookery.doors.cli.twin import EXAMPLES as OF_TWIN
+from rookery.doors.cli.twin import twin
 from rookery.doors.cli.whatif import EXAMPLES, whatif
 from rookery.terms.errors import Conflict, InvalidInput
 
@@ -270,6 +272,7 @@ def explain(
 app.command(epilog=OF_CAPACITY)(capacity)
 app.command(epilog=EXAMPLES)(whatif)
 app.command(epilog=OF_REPLAN)(replan)
+app.command(epilog=OF_TWIN)(twin)
 
 
 @app.command(

@@ -1,0 +1,46 @@
+"""How many parcels are moved through how many worlds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.capacity.problem import PeakDay
+
+TEN_DAYS = PeakDay(days=10)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The world sample's size, its orders and runs; the network with a closed hub; the ladder of parcels."""
+
+    sample: Literal["tiny", "country", "world"] = "world"
+    outcomes: int = 8
+    open_orders: int = 1_000_000
+    open_runs: int = 8
+    strained_orders: int = 200_000
+    strained_runs: int = 20  # to learn from; as many others to judge by
+    hub_sample: Literal["tiny", "country", "world"] = "country"
+    hub_orders: int = 6_000
+    hub_runs: int = 20
+    india_runs: int = 400
+    day: PeakDay = TEN_DAYS
+    growth: tuple[int, ...] = (250_000, 1_000_000, 4_000_000)
+    threads: int = 2
+
+
+FULL = Size()
+LONG = Size(open_runs=30, strained_runs=60, hub_orders=20_000)
+SMALLEST = Size(
+    sample="tiny",
+    open_orders=300,
+    open_runs=2,
+    strained_orders=300,
+    strained_runs=3,
+    hub_sample="tiny",
+    hub_orders=200,
+    hub_runs=2,
+    india_runs=3,
+    day=PeakDay(12, 3, 3, 300, 500),
+    growth=(500,),
+)

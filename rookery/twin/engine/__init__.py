@@ -1,0 +1,1 @@
+"""Kernels of the twin: pure functions on arrays that no other room shares."""

@@ -1,0 +1,56 @@
+"""Predicted against realised: whether what was said to happen in nine of ten cases happens in nine of ten."""
+
+from __future__ import annotations
+
+from math import sqrt
+from statistics import stdev
+
+import numpy as np
+import polars as pl
+from msgspec import Struct
+from numpy.typing import NDArray
+
+TENTHS = 10
+T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+        2.120, 2.110, 2.101, 2.093, 2.086)  # fmt: skip
+"""Student's t, two-sided 95%, for 1 to 20 degrees of freedom; 1.96 beyond."""
+
+
+class Measured(Struct, frozen=True):
+    """A figure over several runs: its mean, and the half width of its 95% interval (Student's t; None for one run)."""
+
+    mean: float
+    plus_minus: float | None = None
+
+
+def measured(values: list[float]) -> Measured:
+    """A figure from its value in each run. Raises ValueError for none."""
+    if not values:
+        raise ValueError("no run to measure")
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return Measured(mean)
+    wide = T_95[len(values) - 2] if len(values) - 1 <= len(T_95) else 1.96
+    return Measured(mean, wide * stdev(values) / sqrt(len(values)))
+
+
+def reliability(predicted: NDArray[np.float64], realised: NDArray[np.float64], pieces: NDArray) -> pl.DataFrame:
+    """One row a tenth of predicted chances that holds anyone: from, until, parcels, share, predicted, realised, off.
+
+    predicted, realised (share of runs), pieces: (n). `off` is realised less predicted, in percentage points.
+    """
+    tenth = np.minimum((predicted * TENTHS).astype(np.int64), TENTHS - 1)
+    weight = np.bincount(tenth, pieces, TENTHS)
+    held = np.flatnonzero(weight > 0)
+    means = [np.bincount(tenth, pieces * each, TENTHS)[held] / weight[held] for each in (predicted, realised)]
+    return pl.DataFrame(
+        {
+            "from": held / TENTHS,
+            "until": (held + 1) / TENTHS,
+            "parcels": weight[held],
+            "share": weight[held] / max(weight.sum(), 1.0),
+            "predicted": means[0],
+            "realised": means[1],
+            "off": 100 * (means[1] - means[0]),
+        }
+    )
