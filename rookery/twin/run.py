@@ -105,6 +105,7 @@ class Run:
             ready=start,
             target=np.full(count, -1, np.int32),
             held=np.zeros(count, np.int8),
+            spare=np.full(count, -1, np.int32),
             on_plan=np.zeros(count, np.bool_),
             leg=self.booked.begin.copy(),
             spent=np.zeros(count),
@@ -156,12 +157,11 @@ class Run:
         state = self.state
         if booked is not None:
             self.booked = booked
-            free = (state.held != 2) | (state.status != WAITING)
-            state.held[free] = 0
+            state.held[state.held == 1] = 0
+            state.spare[:] = -1
             state.leg[:] = booked.begin
             travelling = (state.status == WAITING) | (state.status == MOVING)
-            state.on_plan[:] = travelling & free & (booked.end > booked.begin)
-            mine, legs = _spans(booked, state.on_plan)
+            mine, legs = _spans(booked, travelling)
             rows = booked.rows[legs]
             known = rows >= 0
             for place, load in enumerate((self.cargo.pieces, self.cargo.actual)):

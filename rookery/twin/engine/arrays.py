@@ -88,7 +88,8 @@ class State(NamedTuple):
     ready: NDArray  # int32 (n): minute at which it is ready there; at its destination when ARRIVED
     target: NDArray  # int32 (n): row it waits for or rides; -1 = nothing leads on
     held: NDArray  # int8 (n): 2 = it goes with the target come what may, 1 = has a seat there, 0 = if there is room
-    on_plan: NDArray  # bool (n): it rides what was booked for it
+    spare: NDArray  # int32 (n): row on which it has a seat in case the target has none left; -1 = none
+    on_plan: NDArray  # bool (n): the target is what was booked for it
     leg: NDArray  # int64 (n): place in Booked.rows of the next one
     spent: NDArray  # float64 (n): prices of what it has ridden
     legs: NDArray  # int16 (n)

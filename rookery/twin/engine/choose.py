@@ -28,12 +28,20 @@ def take(state: State, cargo: Cargo, order: int, row: int, sign: float):
 
 
 @njit(nogil=True, cache=True)
-def leave_plan(cargo: Cargo, booked: Booked, state: State, order: int):
-    """Give up what was booked for an order from its next leg on."""
-    for leg in range(state.leg[order], booked.end[order]):
+def give_up(cargo: Cargo, booked: Booked, state: State, order: int, until: int):
+    """Give back what is booked for an order from its next leg to leg `until`."""
+    for leg in range(state.leg[order], until):
         if booked.rows[leg] >= 0:
             take(state, cargo, order, booked.rows[leg], -1.0)
-    state.on_plan[order] = False
+    state.leg[order] = max(until, state.leg[order])
+
+
+@njit(nogil=True, cache=True, inline="always")
+def let_go(cargo: Cargo, state: State, order: int):
+    """Give back the seat that an order holds in case it finds no earlier one."""
+    if state.spare[order] >= 0:
+        take(state, cargo, order, state.spare[order], -1.0)
+        state.spare[order] = -1
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -68,53 +76,84 @@ def choose(
 
     columns (n): each order's column of the tables; after: the row it has just failed to take, -1 = none.
     """
-    node, ready = state.node[order], state.ready[order]
     if mode == ITINERARY:
         _stay_on_lane(world, booked, state, order, now, after)
         return
-    if state.on_plan[order]:
-        leg = state.leg[order]
-        row = booked.rows[leg] if leg < booked.end[order] else -1
-        if row >= 0 and world.frm[row] == node and world.cutoff[row] >= ready and world.known_gone[row] > now:
-            wait_for(state, order, row, 1)
-            return
-        leave_plan(cargo, booked, state, order)
-        state.missed[order] += 1
-    column = columns[order]
+    state.on_plan[order] = False
+    earliest = max(state.ready[order], now)
+    for leg in range(state.leg[order], booked.end[order]):
+        row = booked.rows[leg]
+        if row >= 0 and world.frm[row] == state.node[order] and world.known_gone[row] > now:  # noqa: SIM102
+            if world.cutoff[row] >= earliest and not _seen(world, row, after, now):
+                give_up(cargo, booked, state, order, leg)
+                let_go(cargo, state, order)
+                state.on_plan[order] = True
+                wait_for(state, order, row, 1)
+                return
+    _look_up(world, tables, cargo, state, columns[order], order, mode, now, after)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _seen(world: World, row: int, after: int, now: int):
+    """Whether a row that closes in this very minute has been seen to before the one just missed."""
+    return row <= after and world.cutoff[row] == now
+
+
+@njit(nogil=True, cache=True)
+def _look_up(
+    world: World, tables: Tables, cargo: Cargo, state: State, column: int, order: int, mode: int, now: int, after: int
+):  # fmt: skip
+    """Wait for the first departure that the policy rides: with a seat where one is free, else in case one is left.
+
+    In the second case a seat is held on the first later one that has room, until an earlier one takes the order along.
+    """
     if column < 0:
         wait_for(state, order, -1, 0)
         return
-    place, end = tables.first[node], tables.first[node + 1]
+    node, earliest = state.node[order], max(state.ready[order], now)
+    end = tables.first[node + 1]
     if after >= 0 and tables.place[after] >= 0:
         place = tables.place[after] + 1
     else:
-        low, high = place, end
+        low, high = tables.first[node], end
         while low < high:
             middle = (low + high) // 2
-            if tables.cutoff[middle] >= ready:
+            if tables.cutoff[middle] >= state.ready[order]:
                 high = middle
             else:
                 low = middle + 1
         place = low
-    block, bit, earliest = column // 16, column % 16, max(ready, now)
-    standby = -1
+    block, bit = column // 16, column % 16
+    first = -1
     while place < end:
         if (tables.rides[block, place] >> bit) & 1:
             row = tables.row[place]
-            # of departures that close in the minute of the one just missed, some have been seen to already
-            gone = row < 0 or world.cutoff[row] < earliest or (row <= after and world.cutoff[row] == now)
+            gone = row < 0 or world.cutoff[row] < earliest or _seen(world, row, after, now)
             if not gone and world.known_gone[row] > now:
                 if mode == GREEDY:
                     wait_for(state, order, row, 0)
                     return
-                if fits(world, state.taken, row, cargo.pieces[order], cargo.actual[order]):
-                    take(state, cargo, order, row, 1.0)
-                    wait_for(state, order, row, 1)
+                if row == state.spare[order]:
+                    if first < 0:
+                        state.spare[order] = -1
+                        wait_for(state, order, row, 1)
+                    else:
+                        wait_for(state, order, first, 0)
                     return
-                if standby < 0:
-                    standby = row
+                if fits(world, state.taken, row, cargo.pieces[order], cargo.actual[order]):
+                    let_go(cargo, state, order)
+                    take(state, cargo, order, row, 1.0)
+                    if first < 0:
+                        wait_for(state, order, row, 1)
+                    else:
+                        state.spare[order] = row
+                        wait_for(state, order, first, 0)
+                    return
+                if first < 0:
+                    first = row
         place += 1
-    wait_for(state, order, standby, 0)
+    let_go(cargo, state, order)
+    wait_for(state, order, first, 0)
 
 
 @njit(nogil=True, cache=True)
@@ -123,15 +162,18 @@ def _stay_on_lane(world: World, booked: Booked, state: State, order: int, now: i
     leg = state.leg[order]
     row = booked.rows[leg] if leg < booked.end[order] else -1
     if row < 0 or world.frm[row] != state.node[order]:  # what comes after a wrong turn, no itinerary says
+        state.on_plan[order] = False
         wait_for(state, order, -1, 0)
         return
-    if after < 0 and world.cutoff[row] >= state.ready[order] and world.known_gone[row] > now:
+    state.on_plan[order] = True
+    earliest = max(state.ready[order], now)
+    if after < 0 and world.cutoff[row] >= earliest and world.known_gone[row] > now:
         wait_for(state, order, row, 1)
         return
     lane = world.lane[row]
     end = world.lane_from[lane + 1]
-    ready = state.ready[order] if after < 0 else max(state.ready[order], world.cutoff[after] + 1)
-    place = first_after(world.lane_rows, world.lane_from[lane], end, world.cutoff, ready)
+    earliest = earliest if after < 0 else max(earliest, world.cutoff[after] + 1)
+    place = first_after(world.lane_rows, world.lane_from[lane], end, world.cutoff, earliest)
     while place < end and world.known_gone[world.lane_rows[place]] <= now:
         place += 1
     wait_for(state, order, world.lane_rows[place] if place < end else -1, 0)

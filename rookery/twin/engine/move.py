@@ -34,7 +34,7 @@ from rookery.twin.engine.arrays import (
     Tables,
     World,
 )
-from rookery.twin.engine.choose import choose, fits, leave_plan, take, wait_for
+from rookery.twin.engine.choose import choose, fits, give_up, let_go, take, wait_for
 from rookery.twin.engine.hours import worked_off
 
 HOUR = 60
@@ -59,23 +59,18 @@ def set_out(
     """Let everyone that waits choose anew, knowing what is known at minute `now`; what was waited for is forgotten."""
     state.waiting[:] = -1
     for order in range(len(cargo.pieces)):
+        travelling = state.status[order] == WAITING or state.status[order] == MOVING
+        if travelling and mode != ITINERARY and _broken(world, booked, state, order, now):
+            give_up(cargo, booked, state, order, booked.end[order])
         if state.status[order] == WAITING:
             if state.held[order] == 2:
                 wait_for(state, order, state.target[order], 2)
                 continue
-            if state.held[order] == 1 and not state.on_plan[order] and mode != ITINERARY and state.target[order] >= 0:
-                take(state, cargo, order, state.target[order], -1.0)
-            ready = state.ready[order]
-            state.ready[order] = max(ready, min(now, NEVER))
-            if state.on_plan[order] and mode != ITINERARY and _broken(world, booked, state, order, now):
-                leave_plan(cargo, booked, state, order)
-                state.missed[order] += 1
+            if mode != ITINERARY:
+                if state.held[order] == 1 and not state.on_plan[order]:
+                    take(state, cargo, order, state.target[order], -1.0)
+                let_go(cargo, state, order)
             choose(world, tables, cargo, booked, state, columns, order, mode, now, -1)
-            state.ready[order] = ready
-        elif state.status[order] == MOVING and state.on_plan[order] and mode != ITINERARY:  # noqa: SIM102
-            if _broken(world, booked, state, order, now):
-                leave_plan(cargo, booked, state, order)
-                state.missed[order] += 1
 
 
 @njit(nogil=True, cache=True)
@@ -145,14 +140,12 @@ def _board(
         order = boarding[i]
         fit = state.held[order] == 2 or fits(world, state.carried, row, cargo.pieces[order], cargo.actual[order])
         if not (runs and fit):
-            if state.held[order] == 1 and mode != ITINERARY:
-                if state.on_plan[order]:
-                    leave_plan(cargo, booked, state, order)
-                else:
-                    take(state, cargo, order, row, -1.0)
+            if state.on_plan[order] and mode != ITINERARY:
+                state.leg[order] += 1
             state.missed[order] += 1
             choose(world, tables, cargo, booked, state, columns, order, mode, minute, row)
             continue
+        let_go(cargo, state, order)
         _go(world, tables, cargo, booked, state, luck, log, logged, mode, row, order)
 
 
@@ -169,10 +162,9 @@ def _go(
         if luck.misrouted > 0 and drawn(luck.seed, order, leg, MISROUTING) < luck.misrouted:
             other = _beside(world, row)
             if other >= 0:
-                if state.on_plan[order] and mode != ITINERARY:
-                    leave_plan(cargo, booked, state, order)
+                if state.on_plan[order]:
+                    state.leg[order] += 1
                 state.on_plan[order] = False
-                state.leg[order] = booked.end[order]
                 wait_for(state, order, other, 2)
                 return
         if state.on_plan[order]:
@@ -192,8 +184,7 @@ def _go(
     if lost:
         state.status[order] = LOST
         bits |= 1 << LOSS
-        if state.on_plan[order] and mode != ITINERARY:
-            leave_plan(cargo, booked, state, order)
+        give_up(cargo, booked, state, order, booked.end[order])
     else:
         state.next[order] = state.aboard[row]
         state.aboard[row] = order
@@ -254,13 +245,11 @@ def _unload(
             log.ready[state.log_at[order]] = ready
         state.node[order], state.ready[order] = node, ready
         if ready >= NEVER:
-            if state.on_plan[order] and mode != ITINERARY:
-                leave_plan(cargo, booked, state, order)
+            give_up(cargo, booked, state, order, booked.end[order])
             wait_for(state, order, -1, 0)
         elif node == cargo.destination[order]:
             state.status[order] = ARRIVED
-            if state.on_plan[order] and mode != ITINERARY:  # it came earlier than planned, some other way round
-                leave_plan(cargo, booked, state, order)
+            give_up(cargo, booked, state, order, booked.end[order])  # where it came some other way round
         else:
             choose(world, tables, cargo, booked, state, columns, order, mode, minute, -1)
         order = after
@@ -304,7 +293,6 @@ def laid_out(world: World, cargo: Cargo, booked: Booked, state: State, sent):
             state.status[order] = ARRIVED
         else:
             state.status[order] = WAITING
-            state.on_plan[order] = booked.end[order] > booked.begin[order]
             for leg in range(booked.begin[order], booked.end[order]):
                 if booked.rows[leg] >= 0:
                     take(state, cargo, order, booked.rows[leg], 1.0)
