@@ -78,11 +78,10 @@ def certify(
             if enough or since >= PATIENCE or iterations >= STEPS or time.perf_counter() - begin > effort.seconds:
                 break
             prices = ascent.step(prices, swept.loads)
+        if problem.fine is not problem.coarse and cost - best[0] > effort.gap * total:
+            best = max(best[0], problem.finely(best[1])), best[1]
     except KeyboardInterrupt:
         if not np.isfinite(best[0]):
             raise
         interrupted = True
-    bound, prices = best
-    if problem.fine is not problem.coarse and cost - bound > effort.gap * total:
-        bound = max(bound, problem.bound(problem.sweeper.sweep(problem.fine, prices, loads=False).cost, prices))
-    return Certificate(bound, prices, iterations, interrupted)
+    return Certificate(*best, iterations, interrupted)
