@@ -293,7 +293,9 @@ def _quality(numbers: dict[str, np.ndarray], batch: Batch) -> dict[str, Any]:
     bound = nextafter(fsum([*apart, certificate.bound if certificate else 0.0]), -inf)
     free = nextafter(fsum([*apart, certificate.free_bound]), -inf) if certificate else bound
     exact = batch.assignment.exact
-    error = np.where(numbers["planned"] & ~batch.certified, numbers["cost"] - numbers["bound"], 0.0)
+    error = np.where(numbers["planned"], numbers["cost"] - numbers["bound"], 0.0)
+    share = float(error.sum() / cost) if not exact and cost > 0 else 0.0
+    most = 0.0 if exact else float((error / numbers["pieces"]).max(initial=0.0))
     return {
         "cost": cost,
         "lower_bound": bound,
@@ -303,8 +305,9 @@ def _quality(numbers: dict[str, np.ndarray], batch: Batch) -> dict[str, Any]:
         "iterations": certificate.iterations if certificate else 0,
         "interrupted": certificate.interrupted if certificate else False,
         "grouped_weights": not exact,
-        "grouping_error": float(error.sum() / cost) if not exact and cost > 0 else 0.0,
-        "grouping_error_max_per_parcel": 0.0 if exact else float((error / numbers["pieces"]).max(initial=0.0)),
+        # where there is a certificate, what grouping costs stands in its gap
+        "grouping_error": share if certificate is None else None,
+        "grouping_error_max_per_parcel": most if certificate is None else None,
     }
 
 

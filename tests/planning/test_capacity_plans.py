@@ -76,7 +76,9 @@ def test_grouped_weights_keep_bounds_and_capacities(seed: int, outcomes: int) ->
         patched.setattr(solve, "FINE", 3)
         patched.setattr(grouping, "EXACT_WORK", 0)
         made = _planned(case)
-        assert made.summary["grouped_weights"] == (made.manifest["prices"] == "capacity")
+        priced = made.manifest["prices"] == "capacity"
+        assert made.summary["grouped_weights"] == priced
+        assert (made.summary["grouping_error_max_per_parcel"] is None) == priced
         _within(case, made)
 
 
