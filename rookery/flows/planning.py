@@ -20,7 +20,7 @@ import polars as pl
 
 from rookery.base.files import Output, json_says, write_aside
 from rookery.base.progress import Progress, silent
-from rookery.network import closures_outside, expand, place
+from rookery.network import closures_outside, expand, place, too_small_for_any
 from rookery.orders import check_orders, read_orders
 from rookery.planning.capacity.resources import Prices
 from rookery.planning.capacity.solve import Effort
@@ -240,6 +240,7 @@ def plan(
         table = parcels_frame(model, parcels, numbers, legs, reasons)
     notices = (
         *notices,
+        *too_small_for_any(feed, orders.frame),
         *_plan_notices(feed, parcels, begin, days, len(model.timetable.cutoff), orders.file),
     )
     summary = {
