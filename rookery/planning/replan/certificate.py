@@ -18,7 +18,8 @@ from rookery.planning.ops import Model
 STEPS = 18
 FIRST_STEP, SMOOTH, SPREAD, SOFT = 0.03, 0.7, 0.9, 0.2
 """Prices are near already, so that their steps are small and soon forget: in 20 steps on the peak day with its busiest
-hub closed, the gap became 0.12% of the cost smaller than with the steps that find prices from nothing."""
+hub closed, the gap became 0.12% of the cost smaller than with the steps that find prices from nothing. No command
+repeats that figure."""
 PATIENCE = 8
 """Steps without a better bound after which there is no use in more."""
 
