@@ -57,7 +57,7 @@ class _Summary(Struct):
     seconds: dict[str, float] = {}
     parcels_per_second: float = 0.0
     grouped_weights: bool = False
-    grouping_error_max_per_parcel: float = 0.0
+    grouping_error_max_per_parcel: float | None = None
 
 
 def read_plan(folder: str | Path) -> Plan:

@@ -72,6 +72,7 @@ def promise_figures(told: pl.DataFrame) -> dict[str, Any]:
     kept = told.filter(was & now)
     by_days = kept.group_by("days_later").agg(pieces.sum()).sort("days_later")
     hours = (pl.col("expected_at_after") - pl.col("expected_at_before")).dt.total_minutes() / 60
+    compared = int(kept["pieces"].sum())
     return {
         "later": int(kept.filter(days > 0)["pieces"].sum()),
         "same": int(kept.filter(days == 0)["pieces"].sum()),
@@ -79,7 +80,7 @@ def promise_figures(told: pl.DataFrame) -> dict[str, Any]:
         "no_longer_planned": int(told.filter(was & ~now)["pieces"].sum()),
         "newly_planned": int(told.filter(~was & now)["pieces"].sum()),
         "by_days_later": dict(by_days.iter_rows()),
-        "mean_hours_later": float(kept.select((hours * pieces).sum() / pieces.sum()).item() or 0.0),
+        "mean_hours_later": kept.select((hours * pieces).sum()).item() / compared if compared else 0.0,
     }
 
 

@@ -20,7 +20,7 @@ import polars as pl
 
 from rookery.base.files import Output, json_says, write_aside
 from rookery.base.progress import Progress, silent
-from rookery.network import closures_outside, expand, place
+from rookery.network import closures_outside, expand, place, too_small_for_any
 from rookery.orders import check_orders, read_orders
 from rookery.planning.capacity.resources import Prices
 from rookery.planning.capacity.solve import Effort
@@ -240,6 +240,7 @@ def plan(
         table = parcels_frame(model, parcels, numbers, legs, reasons)
     notices = (
         *notices,
+        *too_small_for_any(feed, orders.frame),
         *_plan_notices(feed, parcels, begin, days, len(model.timetable.cutoff), orders.file),
     )
     summary = {
@@ -293,7 +294,9 @@ def _quality(numbers: dict[str, np.ndarray], batch: Batch) -> dict[str, Any]:
     bound = nextafter(fsum([*apart, certificate.bound if certificate else 0.0]), -inf)
     free = nextafter(fsum([*apart, certificate.free_bound]), -inf) if certificate else bound
     exact = batch.assignment.exact
-    error = np.where(numbers["planned"] & ~batch.certified, numbers["cost"] - numbers["bound"], 0.0)
+    error = np.where(numbers["planned"], numbers["cost"] - numbers["bound"], 0.0)
+    share = float(error.sum() / cost) if not exact and cost > 0 else 0.0
+    most = 0.0 if exact else float((error / numbers["pieces"]).max(initial=0.0))
     return {
         "cost": cost,
         "lower_bound": bound,
@@ -303,8 +306,9 @@ def _quality(numbers: dict[str, np.ndarray], batch: Batch) -> dict[str, Any]:
         "iterations": certificate.iterations if certificate else 0,
         "interrupted": certificate.interrupted if certificate else False,
         "grouped_weights": not exact,
-        "grouping_error": float(error.sum() / cost) if not exact and cost > 0 else 0.0,
-        "grouping_error_max_per_parcel": 0.0 if exact else float((error / numbers["pieces"]).max(initial=0.0)),
+        # where there is a certificate, what grouping costs stands in its gap
+        "grouping_error": share if certificate is None else None,
+        "grouping_error_max_per_parcel": most if certificate is None else None,
     }
 
 

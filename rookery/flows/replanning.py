@@ -20,7 +20,7 @@ from rookery.flows.checking import read_frame, read_plan
 from rookery.flows.planning import GAP, Plan, Stages, as_orders, by_reason, cores, effort_of, iso, reasons_of
 from rookery.network import closures_outside, expand, place
 from rookery.planning.engine.seat import Room
-from rookery.planning.replan.affected import CANCELLED, MISSED, NO_ROOM, UNTOUCHED, Affected, find_affected
+from rookery.planning.replan.affected import CANCELLED, MISSED, NO_ROOM, UNTOUCHED, Affected, affected_by
 from rookery.planning.replan.certificate import certify
 from rookery.planning.replan.disruption import Disruption, Planned, disruption
 from rookery.planning.replan.moves import Settlement, from_here
@@ -98,7 +98,7 @@ def replan(
     with stages("standing"):
         now = standing(turn, parcels, plan.parcels, plan.legs)
     with stages("affected"):
-        affected = find_affected(turn, now, parcels, turn.booked(plan.loads))
+        affected = affected_by(turn, now, parcels, turn.booked(plan.loads))
         which = np.flatnonzero(affected.reason != UNTOUCHED)
         prices = turn.prices(plan.loads, plan.hours)
     pieces = parcels["pieces"].to_numpy()

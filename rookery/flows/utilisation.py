@@ -13,6 +13,7 @@ from rookery.flows.checking import refuse_another_feed
 from rookery.flows.comparing import FULL
 from rookery.flows.planning import Plan
 from rookery.network import expand
+from rookery.planning.ops import instants
 from rookery.terms.frames import Feed
 from rookery.terms.time import DAY, to_minute
 
@@ -86,10 +87,7 @@ def _departures(feed: Feed, plan: Plan) -> pl.DataFrame:
     runs = (
         expansion.runs.select(
             pl.col("departure").cast(pl.UInt32),
-            pl.from_epoch(pl.col("depart_at").cast(pl.Int64) * 60)
-            .cast(pl.Datetime("us"))
-            .dt.replace_time_zone("UTC")
-            .alias("depart_at"),
+            instants(expansion.runs["depart_at"].to_numpy()).alias("depart_at"),
             _limit("capacity_parcels").alias("capacity_parcels"),
             (_limit("capacity_g") / 1000).alias("capacity_kg"),
             "cost_per_parcel",

@@ -5,7 +5,7 @@ from rookery.network.overlay import closures_outside, read_closures
 from rookery.network.placing import place
 from rookery.network.reader import read_feed
 from rookery.network.sample import sample_network
-from rookery.network.validator import validate_feed, validate_orders
+from rookery.network.validator import too_small_for_any, validate_feed, validate_orders
 from rookery.network.zones import find_zones
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "read_closures",
     "read_feed",
     "sample_network",
+    "too_small_for_any",
     "validate_feed",
     "validate_orders",
 ]

@@ -257,7 +257,7 @@ _PLACING: dict[str, Code] = {
     "capacity_below_lightest": Code(
         "warning",
         "the capacity is less than the lightest order, so none of these orders fits",
-        "check that capacity_g is in grams and capacity_parcels in pieces",
+        "check that capacity_g is in grams, capacity_parcels and capacity_per_hour in pieces",
         listed=0,
     ),
     "closures_outside_horizon": Code(

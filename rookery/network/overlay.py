@@ -28,8 +28,9 @@ def read_closures(path: str | Path, feed: Feed) -> Feed:
 
     They come after the feed's own, which still hold. A row with a fault, or naming what the feed lacks, is left out
     with an error notice; rows that contradict another, the feed's included, are kept with a warning. `notices` gains
-    what was found; `sha256` stays that of the feed. Raises InvalidInput, holding every notice, when there is no such
-    file, it cannot be read or no usable closure is left. Source: docs/reference/formats.md.
+    what was found, `files` names this file as that of the closures; `sha256` stays that of the feed. Raises
+    InvalidInput, holding every notice, when there is no such file, it cannot be read or no usable closure is left.
+    Source: docs/reference/formats.md.
     """
     path = Path(path)
     file, findings = path.name, Findings(NOTICES)
@@ -45,7 +46,12 @@ def read_closures(path: str | Path, feed: Feed) -> Feed:
     if news is None or news.is_empty():
         raise _unusable(path, findings)
     tell_doubts(news, file, findings, feed.closures, feed.files.get("closures", "closures.csv"))
-    return replace(feed, closures=pl.concat([feed.closures, news]), notices=(*feed.notices, *findings.notices()))
+    return replace(
+        feed,
+        closures=pl.concat([feed.closures, news]),
+        notices=(*feed.notices, *findings.notices()),
+        files={**feed.files, "closures": file},
+    )
 
 
 def _unusable(path: Path, findings: Findings) -> InvalidInput:

@@ -64,8 +64,8 @@ def validate_feed(feed: Feed) -> tuple[Notice, ...]:
 def validate_orders(feed: Feed, orders: pl.DataFrame, file: str = "orders") -> tuple[Notice, ...]:
     """A notice for every end of an order (ORDERS) at a node or an address that the feed does not have.
 
-    And one for departures too small for any of the orders (zero is told of the feed). Such parcels are planned to be
-    unassigned, so nothing is left out here. Notices call the orders' file `file`.
+    And those of `too_small_for_any`. Such parcels are planned to be unassigned, so nothing is left out here. Notices
+    call the orders' file `file`.
     """
     findings = Findings(NOTICES)
     for end in ("from", "to"):
@@ -75,24 +75,29 @@ def validate_orders(feed: Feed, orders: pl.DataFrame, file: str = "orders") -> t
         tell_rows(orders, strange.fill_null(False), findings, file, "order_unknown_node", column=node)
         uncovered = ~named & (find_zones(feed.zones, *(orders[name] for name in address)) < 0)
         tell_rows(orders, uncovered, findings, file, "order_unknown_zone", column=address[1], shows=address)
-    _too_small_for_any(feed, orders, findings)
-    return findings.notices()
+    return (*findings.notices(), *too_small_for_any(feed, orders))
 
 
-def _too_small_for_any(feed: Feed, orders: pl.DataFrame, findings: Findings) -> None:
-    """Departures that no order fits on, all pieces of one travelling together."""
+def too_small_for_any(feed: Feed, orders: pl.DataFrame) -> tuple[Notice, ...]:
+    """Notices of departures and nodes that no order (ORDERS) fits in, all pieces of one travelling together.
+
+    One for each kind of capacity; a capacity of zero is told of the feed.
+    """
+    findings = Findings(NOTICES)
     if orders.is_empty():
-        return
-    pieces, file = orders["pieces"].fill_null(1), feed.files.get("departures", "departures.csv")
-    for column, sizes, unit in (
-        ("capacity_g", orders["weight_g"] * pieces, "g"),
-        ("capacity_parcels", pieces, "pieces"),
+        return ()
+    pieces = orders["pieces"].fill_null(1)
+    for table, rows, column, sizes, unit in (
+        ("departures", feed.departures, "capacity_g", orders["weight_g"] * pieces, "g"),
+        ("departures", feed.departures, "capacity_parcels", pieces, "pieces"),
+        ("nodes", feed.nodes, "capacity_per_hour", pieces, "pieces"),
     ):
         least: Any = sizes.min()
         message = f"less than the lightest order, {least:,.10g} {unit}, so none of these orders fits"
-        room = feed.departures[column]
-        small = ((room > 0) & (room < least)).fill_null(False)
-        tell_rows(feed.departures, small, findings, file, "capacity_below_lightest", column=column, message=message)
+        small = ((rows[column] > 0) & (rows[column] < least)).fill_null(False)
+        file = feed.files.get(table, f"{table}.csv")
+        tell_rows(rows, small, findings, file, "capacity_below_lightest", column=column, message=message)
+    return findings.notices()
 
 
 Tell = Callable[..., None]

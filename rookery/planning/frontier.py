@@ -22,8 +22,9 @@ from rookery.terms.time import DAY, NEVER
 LATENESS = (1000.0, 1.0, 10.0, 0.3, 3.0)
 """Prices of being late, as multiples of the whole spread between the fastest and the cheapest offer; those that tell
 most come first."""
-CHEAPER, CHEAPER_UNDER_PRICES = 1e-9, 0.005
-"""By how much a later offer has to be cheaper than an earlier one. With shadow prices, less is their noise."""
+CHEAPER, NOISE = 1e-9, 0.001
+"""By how much money a later offer has to be cheaper than an earlier one; under shadow prices also by which share of its
+cost: less is their noise."""
 MOST_WISHES = 320
 """Beyond so many policies, a day end is asked with fewer prices of being late, and with one at least."""
 
@@ -79,7 +80,7 @@ def frontier(model: Model, parcel: pl.DataFrame, confidence: float, prices: Pric
     ends = np.unique(day_end(timezone, between)).tolist()
     scales = LATENESS[: max(1, MOST_WISHES // len(ends)) if table.outcomes > 1 else 1]
     ask([(end, scale * max(spread, 0.01), 0.0) for end in ends for scale in scales])
-    return _best(offers, CHEAPER if prices is None else CHEAPER_UNDER_PRICES)
+    return _best(offers, 0.0 if prices is None else NOISE)
 
 
 def density_of(parcel: pl.DataFrame) -> float:
@@ -91,10 +92,10 @@ def _sixteens(wishes: list) -> list[list]:
     return [wishes[place : place + 16] for place in range(0, len(wishes), 16)]
 
 
-def _best(offers: list[Offer], cheaper: float) -> list[Offer]:
-    """Those that no other beats in both cost and day; each by `cheaper` or more below the one before."""
+def _best(offers: list[Offer], share: float) -> list[Offer]:
+    """Those that no other beats in both cost and day; each by more than this share of it below the one before."""
     kept: list[Offer] = []
     for offer in sorted(offers, key=lambda o: (o.promised_at, o.cost, o.journey.expected_at)):
-        if not kept or offer.cost < kept[-1].cost - cheaper:
+        if not kept or offer.cost < (1 - share) * kept[-1].cost - CHEAPER:
             kept.append(offer)
     return kept

@@ -179,6 +179,7 @@ def stay(model: Model, parcels: pl.DataFrame) -> dict[str, NDArray]:
 
 
 def joined(moving: Assignment, stay: dict[str, NDArray]) -> Assignment:
+    """What was found for those that travel, and after them those that are there already (`stay`), who ride nothing."""
     count = len(stay["cost"])
     return Assignment(
         cost=np.concatenate([moving.cost, stay["cost"]]),

@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import threading
+from io import StringIO
 from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 import rookery as rk
+from rookery.doors.cli.capacity_tables import print_utilisation
 from rookery.doors.cli.console import stage_name
 from rookery.doors.cli.main import main
 from rookery.network import read_feed, sample_network
@@ -81,6 +84,27 @@ def test_capacity_ranks_what_room_is_worth(rookery, tmp_path):
     assert len(answer["seats"]) == 3 and answer["full"] > 0 and answer["empty_lanes"]
     worth = [row["seat"] for row in answer["seats"]]
     assert worth == sorted(worth, reverse=True)
+
+
+def test_a_departure_without_a_seat_is_ranked_as_full(make_feed, make_orders):
+    """One more seat on a departure that has none would save something too; it stands in the table as 0 of 0, full."""
+    trucks = {"early": (840, 1.0), "none": (900, 0.0), "late": (1200, 10.0)}
+    feed = make_feed(
+        nodes=[{"node_id": "A"}, {"node_id": "B"}],
+        lanes=[{"lane_id": "AB", "from_node": "A", "to_node": "B"}],
+        departures=[
+            {"departure_id": name, "lane_id": "AB", "depart_minute": minute, "capacity_parcels": seats}
+            for name, (minute, seats) in trucks.items()
+        ],
+        services=[{"service_id": "s", "due_hours": 4.0}],
+    )
+    orders = make_orders(*({"from_node": "A", "to_node": "B", "service_id": "s"} for _ in range(4)))
+    found = rk.utilisation(feed, rk.plan(feed, orders, outcomes=1, seconds=1.0))
+    assert "none" in found.dearest("seat", 9)["departure_id"].to_list()
+    told = StringIO()
+    print_utilisation(found, feed, 9, Console(file=told, width=200))
+    (row,) = (line for line in told.getvalue().splitlines() if "0 of 0" in line)
+    assert "100.0%" in row
 
 
 def test_a_picture_is_a_png(rookery):

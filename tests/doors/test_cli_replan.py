@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from rookery.doors.cli import console
 from rookery.doors.cli.main import main
 from rookery.network import read_feed, sample_network
 from rookery.orders import sample_orders, write_orders
@@ -65,6 +68,24 @@ def test_json_is_one_line(replan):
     answer = json.loads(told)
     assert answer["affected"] >= answer["changed"] > 0
     assert answer["lower_bound"] <= answer["cost_after"]
+
+
+def test_ctrl_c_while_the_bound_is_raised_writes_the_changed_plan(replan, tiny, monkeypatch):
+    """Ctrl-C during the proof ends with 130 and a sentence; the changed plan is there, marked as interrupted."""
+
+    def press(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("certificate", 1):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(console, "progress_bars", lambda: nullcontext(press))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code, told, aside = replan("--json", "--gap", 0)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert code == 130 and "Stopped" in aside and "proved to be within" in aside
+    assert json.loads(told)["interrupted"] is True
+    assert json.loads((tiny / "changed" / "summary.json").read_text())["interrupted"] is True
 
 
 def test_the_old_plan_can_be_replaced(replan, tiny):

@@ -1,7 +1,7 @@
 """What capacity means to those who ask: worth of room, what is flown empty, promises and explanations under prices."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -121,6 +121,27 @@ def test_a_promise_under_prices_avoids_what_is_full(make_feed, make_orders):
     assert today.cost == pytest.approx(1 + seat) and today.congestion == pytest.approx(seat)
     assert (today.transport, today.legs[0].cost, today.legs[0].depart_at.day) == (pytest.approx(1.0), 1.0, 14)
     assert (tomorrow.cost, tomorrow.congestion, tomorrow.legs[0].depart_at.day) == (pytest.approx(1.0), 0.0, 15)
+
+
+def test_under_prices_a_later_offer_is_cheaper_by_a_thousandth_in_any_currency(make_feed, make_orders):
+    """A slower way counts as another choice where it saves more than a thousandth of the cost, however small a coin."""
+    for unit in (1.0, 10_000.0):
+        ways = {"today": (60, 4.0), "nearly": (2000, 3.997), "cheaper": (4000, 3.99)}
+        feed = make_feed(
+            nodes=[{"node_id": "A"}, {"node_id": "B"}],
+            lanes=[{"lane_id": "AB", "from_node": "A", "to_node": "B"}],
+            departures=[
+                {"departure_id": name, "lane_id": "AB", "transit_minutes": minutes, "cost_per_parcel": cost * unit,
+                 "capacity_parcels": 2.0 if name == "today" else None}
+                for name, (minutes, cost) in ways.items()
+            ],
+            services=[{"service_id": "s", "due_hours": 24.0, "late_cost": 8.0 * unit}],
+        )  # fmt: skip
+        made = planned(feed, make_orders, 3)
+        wish = {"origin": "A", "to": "B", "ready_at": READY + timedelta(days=7), "weight_g": 500, "outcomes": 1}
+        for prices, told in ((None, ["today", "nearly", "cheaper"]), (made, ["today", "cheaper"])):
+            offers = rk.promise(feed, **wish, prices=prices)
+            assert [offer.legs[0].departure_id for offer in offers] == told
 
 
 def test_scarce_kilograms_are_paid_by_actual_weight(make_feed, make_orders):

@@ -133,6 +133,18 @@ def test_days_without_departures_are_told(make_feed, make_orders):
     assert "no_departures" in {notice.code for notice in plan(feed, orders).notices}
 
 
+def test_capacities_too_small_for_any_order_are_told(make_feed, make_orders):
+    """A departure, and a node, that none of the orders fits in is warned of by the plan too."""
+    feed = make_feed(
+        nodes=[{"node_id": "A"}, {"node_id": "B", "capacity_per_hour": 2.0}],
+        lanes=[{"lane_id": "AB", "from_node": "A", "to_node": "B"}],
+        departures=[{"departure_id": "d", "lane_id": "AB", "capacity_g": 400.0}],
+    )
+    orders = make_orders({"from_node": "A", "to_node": "B", "ready_at": READY, "pieces": 3})
+    told = [(notice.code, notice.column) for notice in plan(feed, orders).notices]
+    assert told == [("capacity_below_lightest", "capacity_g"), ("capacity_below_lightest", "capacity_per_hour")]
+
+
 def test_orders_may_be_given_as_a_path(tmp_path):
     """`plan(feed, "orders.csv")` reads the file."""
     rk.sample_network("tiny", 1, tmp_path / "feed")

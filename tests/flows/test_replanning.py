@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -67,8 +68,8 @@ def closures(tmp_path: Path, made):
     """Closures from rows of CSV text laid over the corridor."""
 
     def lay(*rows: str) -> rk.Feed:
-        (tmp_path / "closures.csv").write_text(CLOSURES + "\n".join(rows) + "\n")
-        return rk.read_closures(tmp_path / "closures.csv", made[0])
+        (tmp_path / "storm.csv").write_text(CLOSURES + "\n".join(rows) + "\n")
+        return rk.read_closures(tmp_path / "storm.csv", made[0])
 
     return lay
 
@@ -123,9 +124,35 @@ def test_a_late_truck_is_kept_or_left(made, closures):
     ] * 2  # fmt: skip
 
 
+def test_a_late_way_without_room_for_every_outcome_must_be_left(make_feed, make_orders):
+    """With several outcomes a way that is only late is given up where one of them finds no room: no choice, no room."""
+    runs = {"am": (840, 1.0), "mb16": (960, 1.0), "mb20": (1200, 0.5), "ab21": (1260, 1.0)}
+    feed = make_feed(
+        nodes=[{"node_id": node} for node in "AMB"],
+        lanes=[{"lane_id": lane, "from_node": lane[0], "to_node": lane[1]} for lane in ("AM", "MB", "AB")],
+        departures=[
+            {"departure_id": name, "lane_id": name[:2].upper(), "depart_minute": minute, "capacity_parcels": seats,
+             "transit_id": "slow" if name == "am" else None, "cost_per_parcel": 9.0 if name == "ab21" else 1.0}
+            for name, (minute, seats) in runs.items()
+        ],
+        transit=[{"transit_id": "slow", "quantile": q, "factor": f} for q, f in ((0.25, 0.9), (0.5, 1.0), (0.75, 4.0))],
+    )  # fmt: skip
+    orders = rk.Orders(make_orders({"from_node": "A", "to_node": "B"}))
+    made = rk.plan(feed, orders, horizon_days=1, outcomes=2)
+    assert ways(made) == {"o0": ["am", "mb16"]} and made.loads["parcels"].to_list() == [1.0, 0.5, 0.5]
+    start = datetime.fromisoformat(made.manifest["start"])
+    jam = {"departure_id": "mb16", "from_at": 29_600_000, "until_at": 29_601_000, "capacity_factor": 1.0}
+    jams = make_feed(closures=[{**jam, "delay_minutes": 60, "reason": "jam"}]).closures
+    changed = rk.replan(feed, orders, made, replace(feed, closures=jams), start, stability=float("inf"))
+    assert ways(changed) == {"o0": ["ab21"]}
+    assert changed.changes.select("reason", "changed", "closure").rows() == [("no_room", True, "jam")]
+
+
 def test_a_shut_node_breaks_connections_and_names_itself(made, closures):
-    """What arrives at a shut node waits there, and misses what it meant to catch."""
-    news = closures("M,,,2026-03-02T09:30Z,2026-03-02T11:45Z,0,,police")
+    """What arrives at a shut node waits there, and misses what it meant to catch; another day's closure is no cause."""
+    news = closures(
+        "M,,,2026-03-03T00:00Z,2026-03-04T00:00Z,0,,feast", "M,,,2026-03-02T09:30Z,2026-03-02T11:45Z,0,,police"
+    )
     changed = rk.replan(*made, news, AT)
     assert changed.changes.filter(pl.col("order_id") == "early").select("reason", "closure").row(0) == (
         "missed_connection", "police",
@@ -160,7 +187,7 @@ def test_closures_that_do_nothing_are_told(made, closures):
     late = closures(",,mb12,2027-03-02T00:00Z,2027-03-03T00:00Z,0,,engine")
     changed = rk.replan(*made, late, AT)
     assert changed.changes.is_empty()
-    assert [notice.code for notice in changed.notices] == ["closures_outside_horizon"]
+    assert [(notice.code, notice.file) for notice in changed.notices] == [("closures_outside_horizon", "storm.csv")]
     both = closures(
         ",,mb18,2026-03-02T00:00Z,2026-03-03T00:00Z,0,,shut", ",,mb18,2026-03-02T00:00Z,2026-03-03T00:00Z,0.5,,open"
     )
@@ -178,9 +205,9 @@ def test_another_feed_or_other_orders_are_refused(made, closures, tmp_path):
     (tmp_path / "feed" / "services.csv").write_text(FEED["services.csv"].replace("24", "23"))
     newer = rk.read_feed(tmp_path / "feed")
     with pytest.raises(Conflict, match=r"the feed .* and the orders"):
-        rk.replan(newer, other, folder, rk.read_closures(tmp_path / "closures.csv", newer), AT)
+        rk.replan(newer, other, folder, rk.read_closures(tmp_path / "storm.csv", newer), AT)
     with pytest.raises(Conflict, match="read_closures"):
-        rk.replan(feed, orders, folder, rk.read_closures(tmp_path / "closures.csv", newer), AT)
+        rk.replan(feed, orders, folder, rk.read_closures(tmp_path / "storm.csv", newer), AT)
 
 
 @pytest.mark.parametrize(

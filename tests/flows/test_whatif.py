@@ -157,6 +157,7 @@ def test_left_behind_counts_as_not_on_time(pair, make_orders):
     assert (service["unassigned_before"], service["unassigned_after"], service["on_time_after"]) == (0, 4, 0)
     assert made.summary["after"]["unassigned"] == {"no_lane": 4}
     assert made.summary["promises"]["no_longer_planned"] == 4 and made.summary["promises"]["later"] == 0
+    assert made.summary["promises"]["mean_hours_later"] == 0.0, "nothing is planned both times"
     assert made.summary["cost_change"] > 0
 
 

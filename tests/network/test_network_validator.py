@@ -246,19 +246,21 @@ def test_orders_for_places_the_feed_lacks_are_told(make_feed, make_orders):
     ]
 
 
-def test_departures_too_small_for_any_order_are_counted(make_feed, make_orders):
-    """One warning per column, at the first departure that not even the lightest order, all its pieces, fits on."""
+def test_capacities_too_small_for_any_order_are_counted(make_feed, make_orders):
+    """One warning per column, at the first row that not even the lightest order, all its pieces, fits in."""
     rows = sound()
     for at, capacity_g in enumerate((999.0, 1000.0, 1.0)):
         rows["departures"][at]["capacity_g"] = capacity_g
     rows["departures"][1]["capacity_parcels"] = 1.5
     rows["departures"][2]["capacity_parcels"] = 0.0  # told by validate_feed
+    rows["nodes"][0]["capacity_per_hour"], rows["nodes"][1]["capacity_per_hour"] = 2.0, 1.0
     feed = make_feed(**rows)
     here = {"from_node": "A", "to_node": "B"}
     two = make_orders({**here, "weight_g": 500.0, "pieces": 2}, {**here, "weight_g": 600.0, "pieces": 3})
     assert [(n.severity, n.code, n.file, n.line, n.column, n.value, n.count) for n in validate_orders(feed, two)] == [
         ("warning", "capacity_below_lightest", "departures.csv", 2, "capacity_g", "999", 2),
         ("warning", "capacity_below_lightest", "departures.csv", 3, "capacity_parcels", "1.5", 1),
+        ("warning", "capacity_below_lightest", "nodes.csv", 3, "capacity_per_hour", "1", 1),
     ]
     assert validate_orders(feed, make_orders({**here, "weight_g": 1.0})) == ()
     assert validate_orders(feed, two.clear()) == ()

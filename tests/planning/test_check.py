@@ -279,7 +279,7 @@ def test_a_sample_has_its_size(sample: int) -> None:
     assert sample in (0, 1) or "deliverable_unassigned" in _codes(plan, sample=sample)
 
 
-def _grouped(monkeypatch: pytest.MonkeyPatch, error: float) -> exhaustive.Plan:
+def _grouped(monkeypatch: pytest.MonkeyPatch, error: float | None) -> exhaustive.Plan:
     """A plan that says its weights are grouped, each piece at most so much dearer, one parcel 0.15 dearer."""
     plan = _plan(4)
     _set("parcels", "cost", lambda column: column + 0.15, order_id="noon")(plan)
@@ -316,6 +316,7 @@ def test_a_grouping_error_is_no_more_than_the_gap(monkeypatch: pytest.MonkeyPatc
     """What a plan allows itself, and what of it is found used, must fit between its lower bound and its cost."""
     assert _codes(_grouped(monkeypatch, 1.2)) == {"wrong_total"}
     assert "wrong_total" in _codes(_grouped(monkeypatch, -0.2))
+    assert "wrong_total" in _codes(_grouped(monkeypatch, None))
     plan = _grouped(monkeypatch, 0.2)
     cost = plan.summary["cost"]
     plan.summary.update(lower_bound=cost - 0.1, gap=0.1 / cost)

@@ -75,13 +75,14 @@ def _departures(dearest: pl.DataFrame, what: str, title: str, places: Places, cu
     table.add_column("", min_width=BAR)
     table.add_column(f"saves, {currency}", justify="right", style="bold")
     for row in dearest.iter_rows(named=True):
+        room = row[f"capacity_{unit}"]
         table.add_row(
             utc(row["depart_at"]),
             mode_in_colour(row["mode"]),
             safe(places.name(row["from_node"], NAME)),
             safe(places.name(row["to_node"], NAME)),
-            of_limit(row[unit], row[f"capacity_{unit}"]),
-            *filled(row[unit] / row[f"capacity_{unit}"]),
+            of_limit(row[unit], room),
+            *filled(row[unit] / room if room else 1.0),  # what never has room is full
             f"{row[what]:,.2f}",
         )
     return table

@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from rookery.flows.comparing import FULL
+from rookery.flows.comparing import FULL, NO_SERVICE
 from rookery.flows.planning import Plan
 from rookery.terms.frames import Feed, Orders
-
-NO_SERVICE = "(none)"
 
 
 class Itinerary(NamedTuple):

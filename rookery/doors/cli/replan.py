@@ -59,12 +59,13 @@ def replan(
 
     Parcels keep their past and go on from where they are. Only those affected change, each with its reason.
     Writes a whole plan again, with changes.parquet; the bound is raised until --gap is proved, --seconds
-    are over or 18 steps are done.
+    are over or 18 steps are done. Ctrl-C meanwhile writes the plan with the bound so far, marked so: exit code 130.
     Exit code 1 when feed or orders are not those of the plan.
     """
     from rookery.doors.cli import console
     from rookery.doors.cli.replan_tables import print_replan
-    from rookery.doors.cli.stopping import best_so_far
+    from rookery.doors.cli.stopping import INTERRUPTED, best_so_far
+    from rookery.doors.cli.words import percent
     from rookery.flows.checking import read_plan
     from rookery.flows.planning import PLAN_FOLDER
     from rookery.flows.replanning import replan as change
@@ -86,6 +87,10 @@ def replan(
     else:
         print_replan(made, network, console.out)
         console.out.print(f"Written to [bold]{out}[/].")
+    if made.summary["interrupted"]:
+        told = f"Stopped; {out} holds the changed plan, proved to be within {percent(made.summary['gap'], 3)} so far."
+        console.err.print(told, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED)
 
 
 def _orders_of(plan: Plan, folder: Path) -> Path:

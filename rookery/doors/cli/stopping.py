@@ -1,4 +1,4 @@
-"""Ctrl-C and termination: a command that is stopped leaves nothing half-made, or, where it can, the best so far."""
+"""Ctrl-C and termination: a command that is stopped leaves nothing half-made, or the plan it was improving."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def best_so_far() -> Iterator[None]:
-    """Within, the first Ctrl-C is a KeyboardInterrupt, which a planner answers with the best plan it has; the second,
-    or one that nobody answers, raises Stopped.
+    """Within, the first Ctrl-C is a KeyboardInterrupt, which a planner answers with the best it has while it seeks
+    prices, seats or a better bound. The second, or one that nobody answers (while files are read, or the tables of a
+    finished plan are made and written), raises Stopped.
     """
     before = signal.getsignal(signal.SIGINT)
     if before is not _stop:
@@ -44,7 +45,7 @@ def best_so_far() -> Iterator[None]:
 
     def finish(signum: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before)
-        os.write(2, b"\nStopping, with the best plan so far where there is one; Ctrl-C again stops at once ...\n")
+        os.write(2, b"\nStopping, with the best plan so far if one is being improved; Ctrl-C again stops at once ...\n")
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, finish)

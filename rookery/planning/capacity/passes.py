@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -113,11 +113,23 @@ class Sweeper:
             try:
                 for each in running:
                     each.result()
-            except BaseException:
+            except BaseException as fault:
                 turn.stop()
                 pool.shutdown(wait=True, cancel_futures=True)
+                if isinstance(fault, _GivenUp):
+                    raise _behind(running) from None
                 raise
         return Swept(sum(costs), carried)
+
+
+class _GivenUp(Exception):
+    """What ends a thread that waits for its turn when another thread has failed."""
+
+
+def _behind(running: list[Future]) -> BaseException:
+    """The first fault of ended threads that did not merely give up."""
+    faults = (each.exception() for each in running if not each.cancelled())
+    return next(fault for fault in faults if fault is not None and not isinstance(fault, _GivenUp))
 
 
 class _Turn:
@@ -146,7 +158,7 @@ class _Pass:
         with self.turn.condition:
             self.turn.condition.wait_for(lambda: self.turn.stopped or self.turn.next == self.number)
             if self.turn.stopped:
-                raise InterruptedError("the sweep was given up")
+                raise _GivenUp
 
     def __exit__(self, *_: object) -> None:
         with self.turn.condition:

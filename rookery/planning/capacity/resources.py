@@ -61,6 +61,7 @@ class Prices:
 
     @classmethod
     def none(cls, resources: Resources) -> Prices:
+        """The prices where nothing is full: all of them 0."""
         count = len(resources.seats)
         return cls(np.zeros(count), np.zeros(count), np.zeros(len(resources.hourly)))
 

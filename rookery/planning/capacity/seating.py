@@ -75,8 +75,8 @@ class Seating:
         """Departures (N) that take nobody any more."""
         return self._shut(self.fewest, self.lightest * self.fewest)
 
-    def instalments(self, columns: Columns, line: Line, prices: Prices, count: int, progress: Progress) -> Prices:
-        """Seat everyone in `count` instalments, the first under `prices`; returns the prices of the last."""
+    def instalments(self, columns: Columns, line: Line, prices: Prices, count: int, progress: Progress) -> None:
+        """Seat everyone in `count` instalments, the first under `prices`."""
         mover = Ascent(
             self.resources, self.unit, _mean(self.parcels), STEP, steady=np.inf, smooth=0.7, spread=0.9, soft=0.1
         )
@@ -98,29 +98,24 @@ class Seating:
             swept = self.sweeper.sweep(columns, prices, shut=self.full(), share=left, then=take)
             prices = mover.step(prices, swept.loads / left, before / left)
             progress("seats", done + 1, count)
-        return prices
 
-    def improve(self, columns: Columns, line: Line, prices: Prices) -> int:
-        """Seat again whoever is better off elsewhere, as `prices` see it; returns how many moved."""
+    def improve(self, columns: Columns, line: Line, prices: Prices) -> None:
+        """Seat again whoever is better off elsewhere, as `prices` see it."""
         per_parcel, least = prices.per_parcel(self.resources), LEAST * self.unit
-        changed = 0
 
         def look(number, value) -> NDArray[np.int64]:
             which = line.order[line.begin[number] : line.begin[number + 1]]
             return hopeful(value, line.queue, which, per_parcel, prices.kilogram, least, self.seats)
 
         def again(_, block, value, ride, which) -> None:
-            nonlocal changed
             while len(which):
-                done, self.used, moved = improve(
+                done, self.used = improve(
                     self.net, block, value, ride, line.queue, which, per_parcel, prices.kilogram, least,
                     self.room, self.trace, self.seats, self.used,
                 )  # fmt: skip
                 which = self._rest(which, done)
-                changed += moved
 
         self.sweeper.sweep(columns, prices, shut=self.full(), loads=False, look=look, then=again)
-        return changed
 
     def last_seats(self, columns: Columns, line: Line) -> None:
         """Whoever has no seat takes any way that is left, at any price; who has none then has no way at all (K = 1).

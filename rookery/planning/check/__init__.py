@@ -70,7 +70,7 @@ def check_plan(
     possible = [trip for trip in trips if trip.wish.order_id not in lasting]
     passes = _passes(feed, runs, start)
     drawn = draw(possible, passes, sample)
-    grouped = allowed_grouping(summary, wished, lanes, len(runs.cutoff), outcomes, findings)
+    grouped = allowed_grouping(summary, wished, lanes, len(runs.cutoff), outcomes, priced, findings)
     optima = hold_optima(drawn, passes, lanes, grouped, priced, findings, progress)
     unassigned = [(t, best) for t, best in optima.found if t.parcel["status"] == "unassigned"]
     stuck = [trip for trip, best in unassigned if best.cost == np.inf]

@@ -20,12 +20,23 @@ class Grouping(NamedTuple):
 
 
 def allowed_grouping(
-    summary: dict[str, Any], wished: list[Wish], lanes: Lanes, departures: int, outcomes: int, findings: Findings
+    summary: dict[str, Any],
+    wished: list[Wish],
+    lanes: Lanes,
+    departures: int,
+    outcomes: int,
+    priced: bool,
+    findings: Findings,
 ) -> Grouping:
-    """The grouping that the summary admits to, where there is work enough to allow any."""
+    """The grouping that the summary admits to, where there is work enough to allow any.
+
+    `priced`: capacity has its price, and what grouping costs stands in the gap.
+    """
     if summary.get("grouped_weights") is not True or _classes(wished, lanes) * departures * outcomes < EXACT_WORK:
         return Grouping(False, 0.0)
     told = summary.get("grouping_error_max_per_parcel")
+    if priced and told is None:
+        return Grouping(True, 0.0)
     error = figure(told)
     if error is None or error < 0:
         findings.add("wrong_total", "grouping_error_max_per_parcel, 0 or more", told)

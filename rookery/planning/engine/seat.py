@@ -264,10 +264,8 @@ def improve(
     """Seat the parcels `which` (all have seats) again, where that saves at least `least`.
 
     prices (N), per_kg (N): shadow prices a parcel and an actual kilogram; what counts is the cost with them.
-    Returns how many of `which` are done (fewer than all when `seats.rides` is full), the places of it that are used
-    and how many parcels changed.
+    Returns how many of `which` are done (fewer than all when `seats.rides` is full) and how many places of it are used.
     """
-    changed = 0
     for done in range(len(which)):
         parcel = which[done]
         pieces, actual = queue.pieces[parcel], queue.actual[parcel]
@@ -285,7 +283,6 @@ def improve(
             after += trace.chances[j] * (prices[trace.rides[j]] + per_kg[trace.rides[j]] * actual)
         full = used + found > len(seats.rides)
         if found > 0 and not full and after < priced - least:
-            changed += 1
             used = _keep(seats, used, parcel, trace, found, cost)
             continue
         _give_back(room, trace, found, pieces, actual)
@@ -293,8 +290,8 @@ def improve(
             chance = seats.chances[j]
             take(room, seats.rides[j], chance * pieces, chance * pieces * actual)
         if full:
-            return done, used, changed
-    return len(which), used, changed
+            return done, used
+    return len(which), used
 
 
 @njit(nogil=True, cache=True)
@@ -333,15 +330,3 @@ def by_ready(run: NDArray, need: NDArray, seats: Seats):
                     seats.size[alike[i]] = sizes[i]
                     seats.cost[alike[i]] = costs[i]
         begin = end
-
-
-@njit(nogil=True, cache=True)
-def release(queue: Queue, which, room: Room, seats: Seats):
-    """Give back the seats of the parcels `which`."""
-    for parcel in which:
-        pieces, actual = queue.pieces[parcel], queue.actual[parcel]
-        for j in range(seats.begin[parcel], seats.begin[parcel] + seats.size[parcel]):
-            chance = seats.chances[j]
-            take(room, seats.rides[j], -chance * pieces, -chance * pieces * actual)
-        seats.size[parcel] = 0
-        seats.cost[parcel] = np.inf

@@ -32,7 +32,7 @@ class Affected:
     loads: NDArray[np.float64]  # (N after, 2) pieces, kilograms of those untouched
 
 
-def find_affected(turn: Disruption, now: Standing, parcels: pl.DataFrame, booked: NDArray[np.float64]) -> Affected:
+def affected_by(turn: Disruption, now: Standing, parcels: pl.DataFrame, booked: NDArray[np.float64]) -> Affected:
     """Whom the closures affect. booked (N before, 2): pieces and kilograms that the plan expects on each run."""
     reason, leg = _broken(turn, now)
     ways, fixed = _ways(turn, now, parcels, booked)

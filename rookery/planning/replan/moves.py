@@ -35,6 +35,7 @@ class Moves:
     assignment: Assignment
     which: NDArray[np.int64]  # the rows of `frame` that the assignment is of
     reachable: NDArray[np.bool_]  # (m) False = no way even where nothing is full
+    crowded: NDArray[np.bool_]  # (m) whose way is only late, but has no longer room for all its outcomes
 
     @property
     def planned(self) -> NDArray[np.bool_]:
@@ -89,8 +90,10 @@ class Settlement:
         self.frame = from_here(turn, now, parcels, which, waits=np.ones(len(which), np.bool_))
         self.travel, self.there = movers(self.frame)
         self.room = affected.room
-        self.may = self._stay(affected.ways, which, affected.reason, prices)
+        late = self.travel[affected.reason[which[self.travel]] == DELAYED]
+        self.may = self._stay(affected.ways, which, late, prices)
         staying = np.zeros(0, np.int64) if self.may is None else self.may.rows
+        self.crowded = np.isin(np.arange(len(which)), np.setdiff1d(late, staying, assume_unique=True))
         going = np.setdiff1d(self.travel, staying, assume_unique=True)
         self.must = self._group(going) if len(going) else None
         if self.must is not None:
@@ -102,9 +105,9 @@ class Settlement:
         self.room = made.seating.room
         return made
 
-    def _stay(self, ways: Ways, which: NDArray, reason: NDArray, prices: Prices) -> _Group | None:
-        """Those whose way is only late, on it; with several outcomes only those for whom all of them find room."""
-        rows, room = self.travel[reason[which[self.travel]] == DELAYED], self.room
+    def _stay(self, ways: Ways, which: NDArray, late: NDArray, prices: Prices) -> _Group | None:
+        """Those whose way is only `late`, on it; with several outcomes only those for whom all of them find room."""
+        rows, room = late, self.room
         while len(rows):
             self.room = room
             group = self._group(rows)
@@ -148,6 +151,7 @@ class Settlement:
             joined(_together(self.model, solutions), stay(self.model, self.frame[there])),
             np.concatenate([*(group.rows for group in groups), there]).astype(np.int64),
             reachable,
+            self.crowded,
         )
 
     def cost(self) -> float:

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rookery.planning.capacity.resources import FITS, Prices
+from rookery.planning.capacity.resources import FITS, HOUR, Prices
 from rookery.planning.ops import instants
-from rookery.planning.replan.affected import CANCELLED, DELAYED, MISSED, REASONS, Affected
+from rookery.planning.replan.affected import CANCELLED, DELAYED, MISSED, NO_ROOM, REASONS, Affected
 from rookery.planning.replan.disruption import Disruption
 from rookery.planning.replan.moves import Moves
 from rookery.planning.replan.standing import Standing
@@ -128,6 +128,7 @@ def changes_table(
     was, is_now = told[which], new[which]
     reason = np.array(REASONS)[affected.reason[which]]
     reason[~same & (affected.reason[which] == DELAYED) & (now.flown[which] < np.diff(now.leg_from)[which])] = "better"
+    reason[moves.crowded] = REASONS[NO_ROOM]
     concerned = now.row[affected.leg[which]]
     late = is_now["on_time_probability"] < LATE
     gone = (is_now["status"] != "planned") & (was["status"] == "planned")
@@ -167,16 +168,15 @@ def _closures(
 ) -> pl.Series:
     """What the closure says of itself that is behind each parcel's reason; null where none is known.
 
-    Of a missed connection the departure before, and the node between, are looked at first.
+    Of a missed connection the departure before, and the handling between, are looked at first.
     """
     leg, reason = affected.leg[which], affected.reason[which]
     row = now.row[leg]
     prior = np.where(leg > now.leg_from[which], now.row[leg - 1], -1)
-    of_run, of_node = _of_runs(turn, news), _of_nodes(turn, news)
-    net = turn.before.timetable.net
+    of_run, of_handling = _of_runs(turn, news), _of_handling(turn, news)
     none = np.full(len(which), -1, np.int64)
     own, before = of_run[row], np.where(prior >= 0, of_run[prior], none)
-    here, there = of_node[net.frm[row]], of_node[net.to[row]]
+    here, there = np.where(prior >= 0, of_handling[prior], none), of_handling[row]
     missed = reason == MISSED
     first = np.where(missed, np.where(before >= 0, before, here), own)
     second = np.where(missed, own, np.where(reason == CANCELLED, none, there))
@@ -207,11 +207,27 @@ def _of_runs(turn: Disruption, news: pl.DataFrame) -> NDArray[np.int64]:
     return _first(touching, "run", len(runs))
 
 
-def _of_nodes(turn: Disruption, news: pl.DataFrame) -> NDArray[np.int64]:
-    """The first of the closures that names each node; -1 where none does."""
-    nodes = turn.before.feed.nodes.select("node_id").with_row_index("node")
-    naming = news.with_row_index("closure").drop_nulls("node_id").join(nodes, on="node_id").select("node", "closure")
-    return _first(naming, "node", len(nodes))
+def _of_handling(turn: Disruption, news: pl.DataFrame) -> NDArray[np.int64]:
+    """The first of the closures that touches an hour of each run's handling, where it leads to; -1 where none does.
+
+    From its arrival until the latest outcome is ready again, as runs and nodes work now.
+    """
+    table, still = turn.before.timetable, turn.after_row >= 0
+    arrive = table.median_arrive.astype(np.int64)
+    arrive[still] = turn.after.timetable.median_arrive[turn.after_row[still]]
+    runs = pl.DataFrame(
+        {
+            "run": np.arange(len(arrive)),
+            "node_id": gather(turn.before.feed.nodes, "node_id", table.net.to),
+            "first": np.minimum(arrive, turn.ready.min(axis=1)) // HOUR * HOUR,
+            "beyond": (np.maximum(turn.median_ready, turn.ready.max(axis=1)) // HOUR + 1) * HOUR,
+        }
+    )
+    naming = news.with_row_index("closure").drop_nulls("node_id").select("node_id", "closure", "from_at", "until_at")
+    touching = runs.join(naming, on="node_id").filter(
+        pl.col("from_at") < pl.col("beyond"), pl.col("until_at") > pl.col("first")
+    )
+    return _first(touching, "run", len(runs))
 
 
 def _first(pairs: pl.DataFrame, key: str, count: int) -> NDArray[np.int64]:
