@@ -106,7 +106,8 @@ class Setting:
                 "twin.other_plan", "The plan rides departures that this feed does not have then.",
                 "give the feed it was made of, or plan again",
             )  # fmt: skip
-        return Booked(end - length, end, row.cast(pl.Int32).to_numpy())
+        rows = np.array(row.cast(pl.Int32).to_numpy())
+        return Booked(end - length, end, rows, expected_ready(self.model, rows, end - length))
 
     def policy(self, model: Model, expansion: Expansion, priced: bool) -> tuple[RideTables, Tables]:
         """The policy tables of all parcels, under the plan's prices or none."""
@@ -131,6 +132,17 @@ class Setting:
     @cached_property
     def new_unpriced(self) -> tuple[RideTables, Tables]:
         return self.new_priced if not self.seated else self.policy(self.new_model, self.really, False)
+
+
+def expected_ready(model: Model, rows: NDArray, begin: NDArray) -> NDArray[np.int64]:
+    """When itineraries (rows of `model`, each order's from `begin` on) have their order ready for each leg.
+
+    For a first leg, at which nobody is early or late: the beginning of time.
+    """
+    ready = np.zeros(len(rows), np.int64)
+    ready[1:] = model.timetable.net.median_ready[rows[:-1]]
+    ready[begin[begin < len(rows)]] = 0
+    return ready
 
 
 def setting_of(
@@ -318,4 +330,5 @@ def _booked_again(setting: Setting, model: Model, expansion: Expansion, batch, w
     begin[mine], end[mine] = assignment.leg_from[:-1], assignment.leg_from[:-1] + length
     runs = expansion.runs
     row = rows_of(setting.net, runs["departure"].to_numpy(), runs["scheduled_at"].to_numpy())
-    return Booked(begin, end, row[assignment.legs])
+    ready = expected_ready(model, assignment.legs, assignment.leg_from[:-1])
+    return Booked(begin, end, row[assignment.legs], ready)

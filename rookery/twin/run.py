@@ -30,11 +30,12 @@ MODES: dict[Policy, int] = {"follow": FOLLOW, "itinerary": ITINERARY, "greedy": 
 
 def cargo_of(parcels: pl.DataFrame) -> Cargo:
     """Orders (schema PARCELS) as the kernels take them. A higher cost of lateness boards first, ties by ready time."""
+    # whatever a frame lends is copied: kernels are compiled anew for arrays that cannot be written to
     pieces = parcels["pieces"].to_numpy().astype(np.float64)
     _, dearness = np.unique(-parcels["late_cost"].to_numpy(), return_inverse=True)
     return Cargo(
-        origin=parcels["origin"].to_numpy(),
-        destination=parcels["destination"].to_numpy(),
+        origin=np.array(parcels["origin"].to_numpy()),
+        destination=np.array(parcels["destination"].to_numpy()),
         pieces=pieces,
         actual=pieces * parcels["weight_g"].to_numpy() / 1000.0,
         chargeable=pieces * parcels["chargeable_g"].to_numpy() / 1000.0,
@@ -45,7 +46,7 @@ def cargo_of(parcels: pl.DataFrame) -> Cargo:
 def nothing_booked(count: int) -> Booked:
     """No seats for any of so many orders."""
     none = np.zeros(count, np.int64)
-    return Booked(none, none, np.zeros(0, np.int32))
+    return Booked(none, none, np.zeros(0, np.int32), none[:0])
 
 
 def rows_of(net: Network, departure: NDArray, scheduled_at: NDArray) -> NDArray[np.int32]:
@@ -60,7 +61,7 @@ def rows_of(net: Network, departure: NDArray, scheduled_at: NDArray) -> NDArray[
 
 def tables_of(net: Network, rides: RideTables) -> Tables:
     """A policy joined to the rows of a network."""
-    row = rows_of(net, rides.departure, rides.scheduled_at)
+    row = np.array(rows_of(net, rides.departure, rides.scheduled_at))
     place = np.full(len(net.runs), -1, np.int32)
     known = np.flatnonzero(row >= 0)
     place[row[known]] = known

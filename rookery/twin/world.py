@@ -59,7 +59,7 @@ def network(feed: Feed, planned: Expansion, really: Expansion, known_at: int) ->
     runs_at_all = both["depart_at_now"].is_not_null().to_numpy()
 
     def real(name: str) -> NDArray:
-        return both[f"{name}_now"].fill_null(both[name]).to_numpy()
+        return np.array(both[f"{name}_now"].fill_null(both[name]).to_numpy())
 
     points = feed.transit.sort("transit_id", "quantile").partition_by("transit_id", as_dict=True)
     node = really.openings["node"].to_numpy()
@@ -74,7 +74,7 @@ def network(feed: Feed, planned: Expansion, really: Expansion, known_at: int) ->
         seats=real("capacity_parcels"),
         kilograms=real("capacity_g") / 1000.0,
         hours=Hours(
-            always=really.always_open.to_numpy(),
+            always=np.array(really.always_open.to_numpy(), np.bool_),
             open_from=np.searchsorted(node, np.arange(len(feed.nodes) + 1)).astype(np.int64),
             opens=really.openings["open_at"].to_numpy().astype(np.int64),
             closes=really.openings["close_at"].to_numpy().astype(np.int64),
@@ -185,8 +185,8 @@ def world(net: Network, trouble: Trouble, seed: int) -> World:
         ready=ready,
         seats=net.seats,
         kilograms=net.kilograms,
-        fixed=net.runs["cost_per_parcel"].to_numpy(),
-        per_kg=net.runs["cost_per_kg"].to_numpy(),
+        fixed=np.array(net.runs["cost_per_parcel"].to_numpy()),
+        per_kg=np.array(net.runs["cost_per_kg"].to_numpy()),
         known_gone=known_gone.astype(np.int32),
         order=order,
         lane_from=lane_from,

@@ -78,6 +78,7 @@ class Booked(NamedTuple):
     begin: NDArray  # int64 (n)
     end: NDArray  # int64 (n)
     rows: NDArray  # int32
+    ready: NDArray  # int64: minute at which the plan has the order ready for each
 
 
 class State(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from numba import njit
 
 from rookery.twin.engine.arrays import GREEDY, ITINERARY, WAITING, Booked, Cargo, State, Tables, World
+from rookery.twin.engine.leaf import leaf
 
 FITS = 1e-6
 """Share of a capacity by which a load may exceed it: rounding."""
@@ -27,7 +28,7 @@ def take(state: State, cargo: Cargo, order: int, row: int, sign: float):
     state.taken[row, 1] += sign * cargo.actual[order]
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def give_up(cargo: Cargo, booked: Booked, state: State, order: int, until: int):
     """Give back what is booked for an order from its next leg to leg `until`."""
     for leg in range(state.leg[order], until):
@@ -55,7 +56,7 @@ def wait_for(state: State, order: int, row: int, held: int):
         state.waiting[row] = order
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def first_after(rows, low: int, high: int, cutoff, minute: int):
     """The first of rows[low:high], which lie by cut-off, whose cut-off is not before a minute: its place."""
     while low < high:
@@ -67,7 +68,7 @@ def first_after(rows, low: int, high: int, cutoff, minute: int):
     return low
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def choose(
     world: World, tables: Tables, cargo: Cargo, booked: Booked, state: State, columns, order: int, mode: int, now: int,
     after: int,
@@ -87,6 +88,13 @@ def choose(
             if world.cutoff[row] >= earliest and not _seen(world, row, after, now):
                 give_up(cargo, booked, state, order, leg)
                 let_go(cargo, state, order)
+                if state.ready[order] < booked.ready[leg]:
+                    sooner = _sooner(world, tables, cargo, state, columns[order], order, now, after, row)
+                    if sooner >= 0:
+                        give_up(cargo, booked, state, order, leg + 1)
+                        take(state, cargo, order, sooner, 1.0)
+                        wait_for(state, order, sooner, 1)
+                        return
                 state.on_plan[order] = True
                 wait_for(state, order, row, 1)
                 return
@@ -99,7 +107,42 @@ def _seen(world: World, row: int, after: int, now: int):
     return row <= after and world.cutoff[row] == now
 
 
-@njit(nogil=True, cache=True)
+@leaf
+def _place(tables: Tables, node: int, ready: int, after: int):
+    """Where to begin looking: behind the row just missed, else at the first departure that can be caught."""
+    if after >= 0 and tables.place[after] >= 0:
+        return tables.place[after] + 1
+    low, high = tables.first[node], tables.first[node + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if tables.cutoff[middle] >= ready:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@leaf
+def _sooner(
+    world: World, tables: Tables, cargo: Cargo, state: State, column: int, order: int, now: int, after: int, booked: int
+):  # fmt: skip
+    """What an order that is earlier than planned can ride before what is booked for it; -1 = nothing with room."""
+    if column < 0:
+        return -1
+    node, earliest = state.node[order], max(state.ready[order], now)
+    block, bit = column // 16, column % 16
+    for place in range(_place(tables, node, state.ready[order], after), tables.first[node + 1]):
+        row = tables.row[place]
+        if row == booked or tables.cutoff[place] >= world.cutoff[booked]:
+            return -1
+        if (tables.rides[block, place] >> bit) & 1 and row >= 0 and world.known_gone[row] > now:
+            late = world.cutoff[row] < earliest or _seen(world, row, after, now)
+            if not late and fits(world, state.taken, row, cargo.pieces[order], cargo.actual[order]):
+                return row
+    return -1
+
+
+@leaf
 def _look_up(
     world: World, tables: Tables, cargo: Cargo, state: State, column: int, order: int, mode: int, now: int, after: int
 ):  # fmt: skip
@@ -112,17 +155,7 @@ def _look_up(
         return
     node, earliest = state.node[order], max(state.ready[order], now)
     end = tables.first[node + 1]
-    if after >= 0 and tables.place[after] >= 0:
-        place = tables.place[after] + 1
-    else:
-        low, high = tables.first[node], end
-        while low < high:
-            middle = (low + high) // 2
-            if tables.cutoff[middle] >= state.ready[order]:
-                high = middle
-            else:
-                low = middle + 1
-        place = low
+    place = _place(tables, node, state.ready[order], after)
     block, bit = column // 16, column % 16
     first = -1
     while place < end:
@@ -156,7 +189,7 @@ def _look_up(
     wait_for(state, order, first, 0)
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _stay_on_lane(world: World, booked: Booked, state: State, order: int, now: int, after: int):
     """The booked row of the next leg, or else the next of its lane."""
     leg = state.leg[order]

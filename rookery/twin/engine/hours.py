@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numba import njit
-
 from rookery.twin.engine.arrays import Hours
+from rookery.twin.engine.leaf import leaf
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def worked_off(hours: Hours, node: int, arrive: int, minutes: int, never: int):
     """The minute at which work begun on arrival is over; `never` where the node's known hours end before.
 
@@ -33,7 +32,7 @@ def worked_off(hours: Hours, node: int, arrive: int, minutes: int, never: int):
     return never
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def ready_at(hours: Hours, to, arrive, work, never: int, out):
     """`worked_off` for rows that arrive with so much work."""
     for row in range(len(to)):

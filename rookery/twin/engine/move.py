@@ -36,6 +36,7 @@ from rookery.twin.engine.arrays import (
 )
 from rookery.twin.engine.choose import choose, fits, give_up, let_go, take, wait_for
 from rookery.twin.engine.hours import worked_off
+from rookery.twin.engine.leaf import leaf
 
 HOUR = 60
 MINUTES, RANKS = 1 << 32, 1 << 28
@@ -52,7 +53,7 @@ def drawn(seed: int, order: int, leg: int, kind: int):
     return np.float64(x >> np.uint64(11)) * 2.0**-53
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def set_out(
     world: World, tables: Tables, cargo: Cargo, booked: Booked, state: State, columns, mode: int, now: int
 ):  # fmt: skip
@@ -73,7 +74,7 @@ def set_out(
             choose(world, tables, cargo, booked, state, columns, order, mode, now, -1)
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _broken(world: World, booked: Booked, state: State, order: int, now: int):
     for leg in range(state.leg[order], booked.end[order]):
         if booked.rows[leg] < 0 or world.known_gone[booked.rows[leg]] <= now:
@@ -97,7 +98,8 @@ def advance(
             return False
         row = state.arriving[minute - world.begin] if minute - world.begin < len(state.arriving) else -1
         while row >= 0:
-            _unload(world, hours, tables, cargo, booked, state, columns, luck, log, logged, mode, minute, row)
+            if state.aboard[row] >= 0:
+                _unload(world, hours, tables, cargo, booked, state, columns, luck, log, logged, mode, minute, row)
             row = state.arrives_next[row]
         done = state.at[1]
         while done < len(world.order) and world.cutoff[world.order[done]] <= minute:
@@ -149,7 +151,7 @@ def _board(
         _go(world, tables, cargo, booked, state, luck, log, logged, mode, row, order)
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _go(
     world: World, tables: Tables, cargo: Cargo, booked: Booked, state: State, luck: Luck, log: Log, logged, mode: int,
     row: int, order: int,
@@ -195,7 +197,7 @@ def _go(
         log.size[0] = entry + 1
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _beside(world: World, row: int):
     """The next departure of the node that goes elsewhere and runs; -1 = none."""
     node = world.frm[row]
@@ -215,7 +217,7 @@ def _beside(world: World, row: int):
     return -1
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _unload(
     world: World, hours: Hours, tables: Tables, cargo: Cargo, booked: Booked, state: State, columns, luck: Luck,
     log: Log, logged, mode: int, minute: int, row: int,
@@ -255,7 +257,7 @@ def _unload(
         order = after
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def _queue(world: World, hours: Hours, state: State, node: int, ready: int, pieces: float):
     """When so many pieces are handled at a node with a limit an hour, whose turn it is by arrival.
 
@@ -283,7 +285,7 @@ def _queue(world: World, hours: Hours, state: State, node: int, ready: int, piec
     return ready
 
 
-@njit(nogil=True, cache=True)
+@leaf
 def laid_out(world: World, cargo: Cargo, booked: Booked, state: State, sent):
     """The beginning: everyone sent (bool, n) is at its origin or there already, and what is booked is taken."""
     for order in range(len(cargo.pieces)):
