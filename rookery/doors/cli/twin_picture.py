@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor, inf
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ def draw_trials(trials: Trials, path: Path) -> Path:
     reliable, on_time, cost = figure.subplots(1, 3, width_ratios=(1.15, 1, 1))
     _draw_reliability(reliable, trials)
     one = trials.reports[0].summary
-    _draw_bars(on_time, trials, "on_time", 100.0, "share of parcels on time, %", one["predicted_on_time"])
-    _draw_bars(
+    _draw_marks(on_time, trials, "on_time", 100.0, "share of parcels on time, %", one["predicted_on_time"])
+    _draw_marks(
         cost, trials, "cost", 1.0 / max(one["parcels"], 1), f"cost, {one['currency']} a parcel", one["predicted_cost"]
     )
     for axes in (reliable, on_time, cost):
@@ -37,48 +38,65 @@ def draw_trials(trials: Trials, path: Path) -> Path:
         0.02, 0.94, "What was promised, and what came of it", fontsize=19, color=INK, weight="bold", va="center"
     )
     runs = f"{one['runs']} simulated {'run' if one['runs'] == 1 else 'runs'}"
-    told = f"{trials.experiment.name}: {one['parcels']:,} parcels, {runs}, seed {one['seed']}"
+    told = f"{trials.experiment.name[:60]}: {one['parcels']:,} parcels, {runs}, seed {one['seed']}"
     figure.text(0.985, 0.94, told, fontsize=11, color=FAINT, ha="right", va="center")
     figure.savefig(path, facecolor=PAPER)
     return path
 
 
 def _draw_reliability(axes: Any, trials: Trials) -> None:
-    axes.plot([0, 100], [0, 100], color=FAINT, lw=1, ls=(0, (4, 3)))
+    """Hollow marks, so that policies that fare alike can be told where they lie on each other."""
+    lowest = 80.0
     for report in trials.reports:
-        policy, table = report.summary["policy"], report.reliability
+        policy = report.summary["policy"]
+        predicted, realised, share = report.reliability.select("predicted", "realised", "share").to_numpy().T
         axes.scatter(
-            100 * table["predicted"], 100 * table["realised"], s=24 + 900 * table["share"].to_numpy(),
-            color=COLOURS[policy], marker=MARKS[policy], alpha=0.75, linewidths=0, label=policy, zorder=3,
+            100 * predicted, 100 * realised, s=40 + 260 * share,
+            edgecolors=COLOURS[policy], facecolors="none", marker=MARKS[policy], linewidths=1.9, label=policy,
+            zorder=3, clip_on=False,
         )  # fmt: skip
-    axes.set_xlim(-3, 103)
-    axes.set_ylim(-3, 103)
+        lowest = min(lowest, 100 * float(predicted.min()), 100 * float(realised.min()))
+    lowest = 10 * floor(lowest / 10)
+    axes.plot([lowest, 100], [lowest, 100], color=FAINT, lw=1, ls=(0, (4, 3)), zorder=1)
+    edge = 0.04 * (100 - lowest)
+    axes.set_xlim(lowest - edge, 100 + edge)
+    axes.set_ylim(lowest - edge, 100 + edge)
     axes.set_xlabel("predicted chance of being on time, %", color=INK)
     axes.set_ylabel("realised share, %", color=INK)
-    axes.set_title("a tenth of the predictions a mark, as large as its parcels", fontsize=12, color=INK, loc="left")
+    axes.set_title(
+        "a mark for each tenth of chances, larger for more parcels", fontsize=12, color=INK, loc="left", pad=12
+    )
     legend = axes.legend(frameon=False, loc="upper left", labelcolor=INK)
     for handle in legend.legend_handles:
         handle.set_sizes([50])
 
 
-def _draw_bars(axes: Any, trials: Trials, name: str, scale: float, title: str, predicted: float) -> None:
-    values = [report.summary[name]["mean"] * scale for report in trials.reports]
-    wide = [(report.summary[name]["plus_minus"] or 0.0) * scale for report in trials.reports]
+def _draw_marks(axes: Any, trials: Trials, name: str, scale: float, title: str, predicted: float) -> None:
+    """A mark a policy with its interval, its figure beneath, and a line where the plan is."""
+    figures = [report.summary[name] for report in trials.reports]
+    values = [figure["mean"] * scale for figure in figures]
+    wide = [(figure["plus_minus"] or 0.0) * scale for figure in figures]
     policies = [report.summary["policy"] for report in trials.reports]
-    place = range(len(values))
-    axes.errorbar(place, values, yerr=wide, fmt="none", ecolor=INK, elinewidth=1.3, capsize=5, zorder=4)
-    for at, value, policy in zip(place, values, policies):
-        axes.scatter([at], [value], s=90, color=COLOURS[policy], marker=MARKS[policy], zorder=5)
+    line, most = predicted * scale, 100.0 if name == "on_time" else inf
+    low = [value - half for value, half in zip(values, wide)]
+    high = [min(value + half, max(value, most)) for value, half in zip(values, wide)]
+    axes.axhline(line, color=FAINT, lw=1, ls=(0, (4, 3)), zorder=1)
+    for at, (value, policy) in enumerate(zip(values, policies)):
+        axes.plot([at, at], [low[at], high[at]], color=INK, lw=1.3, zorder=2, marker="_", ms=10, clip_on=False)
+        axes.scatter([at], [value], s=90, color=COLOURS[policy], marker=MARKS[policy], zorder=3, clip_on=False)
         text = percent(value / 100, 2) if name == "on_time" else f"{value:,.2f}"
-        axes.annotate(text, (at, value), xytext=(10, 0), textcoords="offset points", va="center", color=INK)
-    line = predicted * scale
-    axes.axhline(line, color=FAINT, lw=1, ls=(0, (4, 3)))
+        axes.annotate(
+            text, (at, low[at]), xytext=(0, -9), textcoords="offset points", ha="center", va="top", color=INK,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
     axes.annotate(
-        "predicted", (1, line), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=FAINT, fontsize=10
-    )
-    axes.set_xticks(list(place), policies)
-    axes.set_xlim(-0.6, len(values) - 0.2)
-    spread = max(*values, line) - min(*values, line)
-    room = max(0.35 * spread, 0.004 * abs(line), 1e-6)
-    axes.set_ylim(min(*values, line) - room - max(wide), max(*values, line) + room + max(wide))
-    axes.set_title(title, fontsize=12, color=INK, loc="left")
+        "predicted", (1, line), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
+        ha="right", va="bottom", color=FAINT, fontsize=10,
+    )  # fmt: skip
+    bottom, top = min(*low, line), max(*high, line)
+    spread = max(top - bottom, 0.01 * abs(line), 1e-6)
+    axes.set_ylim(bottom - 0.3 * spread, min(top + 0.15 * spread, max(top, most) + 0.04 * spread))
+    axes.set_yticks([tick for tick in axes.get_yticks() if max(0.0, axes.get_ylim()[0]) <= tick <= most])
+    axes.set_xticks(range(len(values)), policies)
+    axes.set_xlim(-0.6, len(values) + 0.1)
+    axes.set_title(title, fontsize=12, color=INK, loc="left", pad=12)

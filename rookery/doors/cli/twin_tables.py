@@ -8,17 +8,20 @@ from typing import Any
 from rich.console import Console
 
 from rookery.doors.cli.plan_tables import table_of
-from rookery.doors.cli.words import percent, safe, seconds
+from rookery.doors.cli.words import count_of, percent, safe, seconds
 from rookery.flows.experimenting import Pair, Trials
 from rookery.flows.rehearsed import Report
 
 MOST_ROWS = 8
+WORDS = ("", "policy", "service", "node", "kind")
+"""Columns of words."""
 NAMES = {
     "on_time": "on time",
     "cost": "cost",
     "late": "delivered late, parcels",
     "hours_late": "hours late, each",
-    "undelivered": "not delivered, parcels",
+    "undelivered": "undelivered, parcels",
+    "lost": "lost, parcels",
     "missed": "rides missed",
     "queue_hours": "parcel-hours in queues",
 }
@@ -27,6 +30,7 @@ NAMES = {
 def print_trials(trials: Trials, console: Console) -> None:
     """Policies side by side, then what the first one tells in more detail."""
     console.print(_policies(trials))
+    console.print(_mishaps(trials))
     report = trials.reports[0]
     console.print(_reliability(report))
     console.print(_services(report))
@@ -37,35 +41,39 @@ def print_trials(trials: Trials, console: Console) -> None:
 
 
 def _policies(trials: Trials) -> Any:
-    summary = trials.reports[0].summary
-    table = table_of(
-        f"{safe(trials.experiment.name)}: {summary['parcels']:,} parcels, {summary['runs']} "
-        f"{'run' if summary['runs'] == 1 else 'runs'} from seed {summary['seed']}"
+    first = trials.reports[0].summary
+    table = _table(
+        f"{safe(trials.experiment.name)}: {count_of(first['parcels'], 'parcel')}, {count_of(first['runs'], 'run')} "
+        f"from seed {first['seed']}",
+        ("policy", "on time", "off", f"cost, {first['currency']}", "off"),
     )
-    for heading in ("policy", "predicted on time", "realised", "off", f"cost, {summary['currency']}", "against plan",
-                    "late", "not delivered", "missed rides", "deciding"):  # fmt: skip
-        table.add_column(heading, justify="left" if heading == "policy" else "right")
+    table.add_row("predicted", percent(first["predicted_on_time"], 2), "", f"{first['predicted_cost']:,.0f}", "")
     for report in trials.reports:
         one = report.summary
         table.add_row(
-            one["policy"],
-            percent(one["predicted_on_time"], 2),
-            _share(one["on_time"]),
-            f"{one['off']:+.2f} pp",
-            _figure(one["cost"]),
+            one["policy"], _share(one["on_time"]), f"{one['off']:+.2f} pp", _figure(one["cost"]),
             f"{one['cost_off']:+.2f}%",
-            _figure(one["late"]),
-            f"{one['undelivered']['mean'] + one['lost']['mean'] + one['not_sent']['mean']:,.0f}",
-            _figure(one["missed"]),
+        )  # fmt: skip
+    return table
+
+
+def _mishaps(trials: Trials) -> Any:
+    table = _table("what went wrong, parcels in a run", ("policy", "late", "not delivered", "missed rides", "deciding"))
+    for report in trials.reports:
+        one = report.summary
+        lacking = sum(one[fate]["mean"] for fate in ("undelivered", "lost", "not_sent"))
+        table.add_row(
+            one["policy"], _figure(one["late"]), _number(lacking), _figure(one["missed"]),
             seconds(one["seconds_deciding"]),
-        )
+        )  # fmt: skip
     return table
 
 
 def _reliability(report: Report) -> Any:
-    table = table_of("what was promised, and what came of it: parcels by their predicted chance of being on time")
-    for heading in ("predicted", "parcels", "predicted, mean", "realised", "off"):
-        table.add_column(heading, justify="right")
+    table = _table(
+        f"what was promised, and what came of it ({report.summary['policy']})",
+        ("chance of being on time", "parcels", "predicted, mean", "realised", "off"),
+    )
     for row in report.reliability.iter_rows(named=True):
         table.add_row(
             f"{100 * row['from']:.0f} to {100 * row['until']:.0f}%",
@@ -78,28 +86,30 @@ def _reliability(report: Report) -> Any:
 
 
 def _services(report: Report) -> Any:
-    table = table_of("by service")
-    for heading in ("service", "parcels", "predicted on time", "realised", "late", "hours late, each"):
-        table.add_column(heading, justify="left" if heading == "service" else "right")
+    table = _table(
+        f"by service ({report.summary['policy']})",
+        ("service", "parcels", "predicted", "realised", "late", "hours late, each"),
+    )
     for row in report.services.head(MOST_ROWS).iter_rows(named=True):
         table.add_row(
             safe(row["service_id"] or "(none)"),
             f"{row['parcels']:,.0f}",
             percent(row["predicted_on_time"], 2),
             _share({"mean": row["on_time"], "plus_minus": row["plus_minus"]}),
-            f"{row['late']:,.1f}",
+            _number(row["late"]),
             f"{row['hours_late']:.1f}",
         )
     return table
 
 
 def _queues(report: Report) -> Any:
-    table = table_of("queues: parcels that had to wait for hands, in a run")
-    for heading in ("node", "kind", "parcels", "minutes each", "longest"):
-        table.add_column(heading, justify="left" if heading in ("node", "kind") else "right")
+    table = _table(
+        f"queues: parcels that had to wait for hands in a run ({report.summary['policy']})",
+        ("node", "kind", "parcels", "minutes each", "longest"),
+    )
     for row in report.nodes.head(MOST_ROWS).iter_rows(named=True):
         table.add_row(
-            safe(row["node_id"]), row["kind"], f"{row['queued']:,.0f}", f"{row['minutes_each']:.0f}",
+            safe(row["node_id"]), row["kind"], _number(row["queued"]), f"{row['minutes_each']:.0f}",
             f"{row['longest_minutes']:.0f}",
         )  # fmt: skip
     return table
@@ -108,9 +118,10 @@ def _queues(report: Report) -> Any:
 def print_pairs(pairs: Sequence[Pair], console: Console) -> None:
     """What B gave less what A gave, with 95% intervals over paired seeds; what surely differs is marked."""
     for pair in pairs:
-        table = table_of(f"A = {safe(pair.a)}, B = {safe(pair.b)}: {pair.seeds} paired seeds")
-        for heading in ("", "A", "B", "B less A", "surely"):
-            table.add_column(heading, justify="left" if heading == "" else "right")
+        table = _table(
+            f"A = {safe(pair.a)}, B = {safe(pair.b)}: {count_of(pair.seeds, 'paired seed')}",
+            ("", "A", "B", "B less A", "surely"),
+        )
         for name, one in pair.differences.items():
             a, b, mean, wide = (one[key] for key in ("a", "b", "mean", "plus_minus"))
             assert a is not None and b is not None and mean is not None
@@ -127,11 +138,26 @@ def print_pairs(pairs: Sequence[Pair], console: Console) -> None:
             console.print("[dim]One seed cannot tell chance from cause; run both with --runs 20.[/]")
 
 
+def _table(title: str, headings: Sequence[str]) -> Any:
+    """An empty table: words to the left, figures to the right and never broken."""
+    table = table_of(title)
+    for heading in headings:
+        words = heading in WORDS
+        table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+    return table
+
+
 def _share(figure: dict[str, float | None]) -> str:
     wide = figure["plus_minus"]
     return percent(figure["mean"] or 0.0, 2) + ("" if wide is None else f" ± {100 * wide:.2f}")
 
 
 def _figure(figure: dict[str, float | None]) -> str:
-    wide = figure["plus_minus"]
-    return f"{figure['mean']:,.0f}" + ("" if wide is None else f" ± {wide:,.0f}")
+    """A mean of runs: whole from ten on; below that a tenth tells something."""
+    mean, wide = figure["mean"] or 0.0, figure["plus_minus"]
+    digits = 1 if abs(mean) < 10 and (mean % 1 or (wide or 0) % 1) else 0
+    return f"{mean:,.{digits}f}" + ("" if wide is None else f" ± {wide:,.{digits}f}")
+
+
+def _number(mean: float) -> str:
+    return _figure({"mean": mean, "plus_minus": None})
