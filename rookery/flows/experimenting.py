@@ -15,6 +15,7 @@ from rookery.flows.changes import ScaleVolume, apply_changes
 from rookery.flows.planning import Plan, as_orders, plan
 from rookery.flows.rehearsed import Report, report_of
 from rookery.flows.rehearsing import Setting, rehearse, setting_of
+from rookery.network import closures_outside
 from rookery.terms.errors import InvalidInput, NotFound
 from rookery.terms.frames import FEED, Feed, Orders
 from rookery.terms.notice import Notice
@@ -29,7 +30,7 @@ TWIN_FOLDER = Output(
     says_so=json_says("program", "rookery twin"),
     holds=frozenset({*POLICIES, "twin.json", "twin.png"}),
 )
-PAIRED = ("on_time", "cost", "late", "hours_late", "undelivered", "missed", "queue_hours")
+PAIRED = ("on_time", "cost", "late", "hours_late", "undelivered", "lost", "missed", "queue_hours")
 """Figures of a run that are held together, seed by seed."""
 
 
@@ -62,7 +63,7 @@ class Trials:
         for report in self.reports:
             (folder / report.summary["policy"]).mkdir()
             report.write_files(folder / report.summary["policy"])
-        told = {"program": "rookery twin", **self.summary}
+        told = {"program": "rookery twin", "orders_sha256": self.setting.orders.sha256, **self.summary}
         (folder / "twin.json").write_bytes(msgspec.json.format(msgspec.json.encode(told)))
 
 
@@ -107,7 +108,9 @@ def run_experiment(
         )
         for policy in dict.fromkeys(experiment.policies)
     )  # fmt: skip
-    return Trials(experiment, setting, reports, (*made.notices, *setting.notices))
+    outside = closures_outside(closed.closures[feed.closures.height :], setting.net.start, setting.net.end, "incidents")
+    told = (*made.notices, *orders.notices, *setting.notices, *((outside,) if outside else ()))
+    return Trials(experiment, setting, reports, tuple(dict.fromkeys(told)))
 
 
 def _with_incidents(feed: Feed, experiment: Experiment) -> Feed:
@@ -162,17 +165,17 @@ def compare_trials(a: str | Path, b: str | Path) -> list[Pair]:
     Raises NotFound where a folder holds no trial, InvalidInput where they are of different orders or share no seed.
     """
     trials = [_read_trials(folder) for folder in (a, b)]
-    orders = [told["orders"] for told, _ in trials]
-    if orders[0] != orders[1]:
+    one, other = (told for told, _ in trials)
+    if any(one.get(name) != other.get(name) for name in ("orders", "orders_sha256")):
         raise InvalidInput(
-            "twin.other_orders", f"{a} is about {orders[0]:,} orders, {b} about {orders[1]:,}.",
+            "twin.other_orders", f"{a} is about {one['orders']:,} orders, {b} about {other['orders']:,} others.",
             "run both on the same orders",
         )  # fmt: skip
     one, other = (runs for _, runs in trials)
     both = [name for name in one if name in other]
     names = [(name, name) for name in both] or [(x, y) for x in one for y in other]
     return [
-        _paired(f"{Path(a).name}: {x}", one[x], f"{Path(b).name}: {y}", other[y]) for x, y in names
+        _paired(f"{Path(a).resolve().name}: {x}", one[x], f"{Path(b).resolve().name}: {y}", other[y]) for x, y in names
     ]  # fmt: skip
 
 
