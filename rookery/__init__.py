@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rookery.flows.changes import AddDepartures, CloseNode, DropLane, ScaleVolume
     from rookery.flows.checking import check, read_plan
+    from rookery.flows.experimenting import Trials, compare_trials, run_experiment
     from rookery.flows.explaining import explain
     from rookery.flows.planning import Plan, plan
     from rookery.flows.promising import Offer, promise
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
     from rookery.terms.frames import Expansion, Feed, FeedInfo, Orders
     from rookery.terms.notice import Notice
     from rookery.terms.policy import Move, PolicyTable
+    from rookery.twin.experiment import read_experiment
+    from rookery.twin.model import Experiment, Incident, Trouble
 
 __version__ = version("rookery")
 
 _HOMES = {
     "rookery.flows.changes": ("AddDepartures", "CloseNode", "DropLane", "ScaleVolume"),
     "rookery.flows.checking": ("check", "read_plan"),
+    "rookery.flows.experimenting": ("Trials", "compare_trials", "run_experiment"),
     "rookery.flows.explaining": ("explain",),
     "rookery.flows.planning": ("Plan", "plan"),
     "rookery.flows.promising": ("Offer", "promise"),
@@ -49,6 +53,8 @@ _HOMES = {
     "rookery.terms.frames": ("Expansion", "Feed", "FeedInfo", "Orders"),
     "rookery.terms.notice": ("Notice",),
     "rookery.terms.policy": ("Move", "PolicyTable"),
+    "rookery.twin.experiment": ("read_experiment",),
+    "rookery.twin.model": ("Experiment", "Incident", "Trouble"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -60,9 +66,11 @@ __all__ = [
     "Conflict",
     "DropLane",
     "Expansion",
+    "Experiment",
     "Explanation",
     "Feed",
     "FeedInfo",
+    "Incident",
     "InvalidInput",
     "Move",
     "NotFound",
@@ -74,18 +82,23 @@ __all__ = [
     "Replan",
     "RookeryError",
     "ScaleVolume",
+    "Trials",
+    "Trouble",
     "Utilisation",
     "check",
     "check_orders",
+    "compare_trials",
     "expand",
     "explain",
     "plan",
     "promise",
     "read_closures",
+    "read_experiment",
     "read_feed",
     "read_orders",
     "read_plan",
     "replan",
+    "run_experiment",
     "sample_network",
     "sample_orders",
     "utilisation",
