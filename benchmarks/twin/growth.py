@@ -104,7 +104,9 @@ def moved(day: PeakDay, threads: int) -> Moved:
 
 
 def _set_up(day: PeakDay, threads: int) -> tuple[Setting, float]:
-    source = None if day.parcels == PeakDay().parcels else max(PeakDay().parcels if day.nodes >= 600 else day.parcels, 1)
+    source = (
+        None if day.parcels == PeakDay().parcels else max(PeakDay().parcels if day.nodes >= 600 else day.parcels, 1)
+    )
     room = capacities(Case(day, "plain", 1, 0.01, 60.0, threads, source))
     feed = peak_day.feed(day.network, "plain", **room)
     orders = Orders(peak_day.order_rows(peak_day.orders(day.parcels, day.nodes, "plain")))

@@ -15,13 +15,18 @@ class Size:
     """The world sample's size, its orders and runs; the network with a closed hub; the ladder of parcels."""
 
     sample: Literal["tiny", "country", "world"] = "world"
-    outcomes: int = 8
     open_orders: int = 1_000_000
+    open_outcomes: int = 16
+    open_days: int = 21
     open_runs: int = 8
-    strained_orders: int = 200_000
+    strained_orders: int = 60_000
+    strained_outcomes: int = 8
     strained_runs: int = 20  # to learn from; as many others to judge by
+    strained_share: float = 0.06  # of the sample's capacities
     hub_sample: Literal["tiny", "country", "world"] = "country"
-    hub_orders: int = 6_000
+    hub_orders: int = 3_000
+    hub_outcomes: int = 2
+    hub_share: float = 0.03
     hub_runs: int = 20
     india_runs: int = 400
     day: PeakDay = TEN_DAYS
@@ -30,7 +35,7 @@ class Size:
 
 
 FULL = Size()
-LONG = Size(open_runs=30, strained_runs=60, hub_orders=20_000)
+LONG = Size(open_runs=30, strained_runs=60, hub_outcomes=4)
 SMALLEST = Size(
     sample="tiny",
     open_orders=300,

@@ -27,6 +27,7 @@ from rookery.planning.capacity.solve import Effort
 from rookery.planning.ops import Batch, Model, compile_model, plan_batch, unassigned_reasons
 from rookery.planning.policy import write_policy
 from rookery.planning.results import (
+    calibrated,
     hours_frame,
     legs_frame,
     loads_frame,
@@ -35,6 +36,7 @@ from rookery.planning.results import (
     prices_of,
     violations,
 )
+from rookery.terms.calibration import Calibration
 from rookery.terms.errors import InvalidInput
 from rookery.terms.frames import ORDERS, PLAN_HOURS, Feed, Orders, empty
 from rookery.terms.notice import Notice
@@ -189,6 +191,7 @@ def plan(
     gap: float = GAP,
     seconds: float = SECONDS,
     prices: Plan | None = None,
+    calibration: Calibration | None = None,
     policy: bool = False,
     threads: int | None = None,
     progress: Progress = silent,
@@ -198,8 +201,8 @@ def plan(
     start: departures from this instant on count (default: the earliest ready_at); horizon_days: and before so many
     days later (default: max(21, longest due_days + 14)); outcomes: K equally likely transit times a departure
     (1 = medians); gap, seconds: where capacity binds, the plan is improved until it costs at most this share more than
-    the least possible, or for about so long; prices: an earlier plan whose shadow prices are a good start; policy:
-    write the policy tables with the plan; threads: default all cores. Bad orders are left out with notices; no
+    the least possible, or for about so long; prices: an earlier plan whose shadow prices are a good start; calibration:
+    what rehearsals made of chances and promises, which are then told so; policy: write the policy tables with the plan; threads: default all cores. Bad orders are left out with notices; no
     itinerary is a result, not an error. Stopped from the keyboard while it improves, it gives the best plan so far.
     Raises InvalidInput when there is nothing to plan, or a setting makes no sense.
     """
@@ -238,6 +241,8 @@ def plan(
         shadow = certificate.prices if certificate is not None else Prices.none(model.resources)
         loads, hours = loads_frame(model, assignment, shadow), hours_frame(model, assignment, shadow)
         table = parcels_frame(model, parcels, numbers, legs, reasons)
+        if calibration is not None:
+            table = calibrated(model, parcels, table, calibration)
     notices = (
         *notices,
         *too_small_for_any(feed, orders.frame),
@@ -253,7 +258,7 @@ def plan(
         **_quality(numbers, batch),
         "capacity_violations": violations(model, assignment.loads),
         "refused": int(pieces[refused].sum()),
-        "on_time_expected": float((numbers["on_time"] * pieces).sum() / pieces.sum()),
+        "on_time_expected": float((table["on_time_probability"].to_numpy() * pieces).sum() / pieces.sum()),
         "orders_left_out": orders.left_out + orders.frame.height - parcels.height,
         "departures": len(model.timetable.cutoff),
         "columns": assignment.columns,
@@ -270,6 +275,7 @@ def plan(
         "horizon_end": iso(begin + days * DAY),
         "outcomes": outcomes,
         "prices": "none" if certificate is None else "capacity",
+        "calibration": None if calibration is None else msgspec.to_builtins(calibration),
     }
     tables = (
         partial(

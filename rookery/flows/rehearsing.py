@@ -31,7 +31,7 @@ from rookery.twin.run import Run, cargo_of, nothing_booked, rows_of, tables_of
 from rookery.twin.scans import scans_of
 from rookery.twin.world import Network, network
 
-EFFORT = Effort(gap=0.01, seconds=2.0)
+EFFORT = Effort(gap=0.01, seconds=0.3)
 """Of one of many plans made on the way."""
 MOST_RUNS = 10_000
 
@@ -250,7 +250,9 @@ def rehearse(
             spent = _reoptimised(setting, run, every_hours)
         elif setting.news and setting.known_at < run.end:
             run.advance(max(setting.known_at, run.minute))
+            told = time.perf_counter()
             run.tell(*later())
+            spent = time.perf_counter() - told
         run.finish()
         found.append(outcome_of(run, setting.parcels, trouble, each))
         deciding += spent
@@ -273,15 +275,17 @@ def _reoptimised(setting: Setting, run: Run, every_hours: float) -> float:
     """Plan everything anew every so many hours, as long as anything is on the way; seconds that took."""
     every, spent = max(1, round(60 * every_hours)), 0.0
     at = setting.net.start + every
-    prices: Prices | None = None
+    warm: tuple[bool, Prices] | None = None  # whether the closures were known, and the prices then
     while at < run.end:
         run.advance(at)
         known = setting.news and at >= setting.known_at
         begin = time.perf_counter()
-        prices = _plan_again(setting, run, at, known, prices)
+        # departures have other numbers once some are known not to run
+        prices = _plan_again(setting, run, at, known, warm[1] if warm is not None and warm[0] == known else None)
         spent += time.perf_counter() - begin
         if prices is None:
             break
+        warm = known, prices
         at += every
     return spent
 

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from rookery.planning.batch import Assignment
 from rookery.planning.capacity.resources import Prices
 from rookery.planning.ops import Model, day_end, instants
+from rookery.terms.calibration import Calibration
 from rookery.terms.frames import PLAN_HOURS, PLAN_LOADS, PLAN_PARCELS
+from rookery.terms.time import DAY
 
 
 def gather(frame: pl.DataFrame, column: str, rows: NDArray) -> pl.Series:
@@ -197,6 +199,27 @@ def parcels_frame(
         },
         schema=PLAN_PARCELS,
     )
+
+
+def calibrated(model: Model, parcels: pl.DataFrame, told: pl.DataFrame, calibration: Calibration) -> pl.DataFrame:
+    """A plan's parcels (schema PLAN_PARCELS) as a calibration tells them: chances as they turn out, promises later.
+
+    parcels: schema PARCELS, the same orders.
+    """
+    service = told["service_id"].fill_null("")
+    days = service.replace_strict(calibration.later_days, default=0, return_dtype=pl.Int64).to_numpy()
+    known = told["promised_at"].is_not_null().to_numpy()
+    was = told["promised_at"].dt.epoch("s").fill_null(0).to_numpy() // 60
+    timezones, of_node = np.unique(model.feed.nodes["timezone"].to_numpy(), return_inverse=True)
+    zone = np.where(known, of_node[parcels["destination"].to_numpy()], -1)
+    promised = was.copy()
+    for number, timezone in enumerate(timezones):
+        mine = np.flatnonzero(zone == number)
+        # some hours short of whole days, so that a clock change on the way does not add one
+        promised[mine] = day_end(str(timezone), was[mine] + np.maximum(0, days[mine] * DAY - 120))
+    planned = (told["status"] == "planned").to_numpy()
+    chances = np.where(planned, calibration.chances(told["on_time_probability"].to_numpy()), 0.0)
+    return told.with_columns(promised_at=instants(promised, known), on_time_probability=pl.Series(chances))
 
 
 def violations(model: Model, loads: NDArray[np.float64]) -> int:

@@ -54,3 +54,37 @@ def reliability(predicted: NDArray[np.float64], realised: NDArray[np.float64], p
             "off": 100 * (means[1] - means[0]),
         }
     )
+
+
+LEAST_SHARE = 0.002
+"""Of the parcels that a point of a calibration stands for, at least."""
+
+
+def rising(predicted: NDArray[np.float64], realised: NDArray[np.float64], pieces: NDArray) -> tuple[NDArray, NDArray]:
+    """The line of realised over predicted chances that never falls and lies nearest: its points (predicted, realised).
+
+    predicted, realised, pieces: (n). Least squares by pooling neighbours that fall (Ayer et al., 1955), after parcels
+    of like predictions have been put together, a five-hundredth of all at least.
+    """
+    order = np.argsort(predicted, kind="stable")
+    x, y, w = predicted[order], realised[order], pieces[order].astype(np.float64)
+    # a new group where enough has gathered and the prediction changes
+    group = np.floor(np.cumsum(w) / max(w.sum() * LEAST_SHARE, 1e-12))
+    first = np.flatnonzero(np.diff(x, prepend=-1.0) > 0)
+    of_value = np.repeat(group[first], np.diff(np.append(first, len(x))))
+    starts = np.flatnonzero(np.diff(of_value, prepend=-1.0) != 0)
+    weight = np.add.reduceat(w, starts)
+    blocks = [
+        [weight_, weight_ * x_, weight_ * y_]
+        for weight_, x_, y_ in zip(
+            weight, np.add.reduceat(w * x, starts) / weight, np.add.reduceat(w * y, starts) / weight
+        )
+    ]
+    pooled: list[list[float]] = []
+    for block in blocks:
+        pooled.append(block)
+        while len(pooled) > 1 and pooled[-2][2] / pooled[-2][0] >= pooled[-1][2] / pooled[-1][0]:
+            last = pooled.pop()
+            pooled[-1] = [a + b for a, b in zip(pooled[-1], last)]
+    mass, sums, found = np.array(pooled).T
+    return sums / mass, np.clip(found / mass, 0.0, 1.0)
