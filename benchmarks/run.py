@@ -21,7 +21,7 @@ from rich.table import Table as Grid
 
 from benchmarks.form import Show, Table, figure
 
-BENCHES = {"planning": "benchmarks.planning", "capacity": "benchmarks.capacity"}
+BENCHES = {"planning": "benchmarks.planning", "capacity": "benchmarks.capacity", "twin": "benchmarks.twin"}
 """Each names a package with PARTS (name -> run(size, say) -> Result), SMALLEST, FULL and LONG sizes."""
 
 PACKAGES = ("rookery", "numpy", "numba", "polars", "scipy", "rustworkx", "networkx", "highspy", "ortools")

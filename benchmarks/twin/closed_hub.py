@@ -60,8 +60,8 @@ def run(size: Size, say: Say) -> Result:
                 ("policy", "on time %", "+-", "cost", "+-", "late", "hours late", "not delivered", "rides missed",
                  "s deciding a run"),
                 [_row(policy, report, per_run[policy]) for policy, report in reports.items()],
-                "known when it begins; delays of one departure in ten, correlation 0.3. The tables made anew once, when "
-                "the closure is known, are the time of deciding of follow and greedy",
+                "known when it begins; delays of one departure in ten, correlation 0.3; follow and greedy decide once, "
+                "when the closure is known: by making their tables anew",
             )
         ],
     )  # fmt: skip

@@ -19,10 +19,11 @@ class Size:
     open_outcomes: int = 16
     open_days: int = 21
     open_runs: int = 8
-    strained_orders: int = 60_000
+    strained_orders: int = 100_000
     strained_outcomes: int = 8
-    strained_runs: int = 20  # to learn from; as many others to judge by
-    strained_share: float = 0.06  # of the sample's capacities
+    strained_runs: int = 60  # to learn from; as many others to judge by
+    strained_share: float = 0.2  # of the sample's seats and kilograms
+    strained_hands: float = 0.05  # of what its nodes handle in an hour
     hub_sample: Literal["tiny", "country", "world"] = "country"
     hub_orders: int = 3_000
     hub_outcomes: int = 2
@@ -35,7 +36,7 @@ class Size:
 
 
 FULL = Size()
-LONG = Size(open_runs=30, strained_runs=60, hub_outcomes=4)
+LONG = Size(open_runs=30, strained_runs=200)
 SMALLEST = Size(
     sample="tiny",
     open_orders=300,

@@ -38,14 +38,14 @@ def roomy(feed: Feed) -> Feed:
     )
 
 
-def crowded(feed: Feed, share: float) -> Feed:
-    """The feed with so small a share of the room on departures and in nodes."""
+def crowded(feed: Feed, share: float, hands: float | None = None) -> Feed:
+    """The feed with so small a share of the room on departures, and of the hands in nodes (default: the same)."""
     return replace(
         feed,
         departures=feed.departures.with_columns(
-            pl.col("capacity_parcels") * share, (pl.col("capacity_g") * share).ceil()
-        ).with_columns(pl.col("capacity_parcels").floor().clip(1)),
-        nodes=feed.nodes.with_columns((pl.col("capacity_per_hour") * share).ceil()),
+            (pl.col("capacity_parcels") * share).floor().clip(1), (pl.col("capacity_g") * share).ceil()
+        ),
+        nodes=feed.nodes.with_columns((pl.col("capacity_per_hour") * (hands or share)).ceil()),
     )
 
 

@@ -16,7 +16,8 @@ from rookery.flows.planning import Plan, as_orders, plan
 from rookery.flows.rehearsed import Report, report_of
 from rookery.flows.rehearsing import Setting, rehearse, setting_of
 from rookery.network import closures_outside
-from rookery.terms.errors import InvalidInput, NotFound
+from rookery.terms.calibration import Calibration
+from rookery.terms.errors import Conflict, InvalidInput, NotFound
 from rookery.terms.frames import FEED, Feed, Orders
 from rookery.terms.notice import Notice
 from rookery.terms.time import to_minute
@@ -212,3 +213,26 @@ def _read_trials(folder: str | Path) -> tuple[dict[str, Any], dict[str, pl.DataF
     if not runs:
         raise NotFound("twin.none_here", f"{folder} holds no trial of any policy.", "name a folder given to --out")
     return told, runs
+
+
+def read_calibration(path: str | Path, feed: Feed) -> Calibration:
+    """A calibration as `rookery twin --out` wrote it, for plans of `feed`.
+
+    Raises NotFound when there is none, InvalidInput when it cannot be used, Conflict for one of another feed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NotFound("calibration.none_here", f"There is no calibration {path}.", "name DIR/follow/calibration.json")
+    try:
+        told = msgspec.json.decode(path.read_bytes(), type=Calibration)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise InvalidInput(
+            "calibration.unreadable", f"{path} is no calibration: {str(fault).splitlines()[0]}.",
+            "take one that `rookery twin --out` wrote",
+        ) from fault  # fmt: skip
+    if told.feed_sha256 != feed.sha256:
+        raise Conflict(
+            "calibration.other_feed", f"{path} was learnt on another version of the feed.",
+            "rehearse a plan of this one: rookery twin FEED ORDERS --out DIR",
+        )  # fmt: skip
+    return told

@@ -202,8 +202,9 @@ def plan(
     days later (default: max(21, longest due_days + 14)); outcomes: K equally likely transit times a departure
     (1 = medians); gap, seconds: where capacity binds, the plan is improved until it costs at most this share more than
     the least possible, or for about so long; prices: an earlier plan whose shadow prices are a good start; calibration:
-    what rehearsals made of chances and promises, which are then told so; policy: write the policy tables with the plan; threads: default all cores. Bad orders are left out with notices; no
-    itinerary is a result, not an error. Stopped from the keyboard while it improves, it gives the best plan so far.
+    what rehearsals made of chances and promises, which are then told so; policy: write the policy tables with the plan;
+    threads: default all cores. Bad orders are left out with notices; no itinerary is a result, not an error. Stopped
+    from the keyboard while it improves, it gives the best plan so far.
     Raises InvalidInput when there is nothing to plan, or a setting makes no sense.
     """
     refuse_senseless(outcomes, start)

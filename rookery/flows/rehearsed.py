@@ -12,10 +12,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rookery.flows.rehearsing import Rehearsal, Setting
-from rookery.terms.time import from_minute
+from rookery.terms.calibration import MOST_DAYS, Calibration
+from rookery.terms.time import DAY, from_minute
 from rookery.twin.outcome import DELIVERED, FATES, Outcome
-from rookery.twin.reliability import Measured, measured, reliability
+from rookery.twin.reliability import Measured, measured, reliability, rising
 
+CALIBRATION = "calibration.json"
 TABLES = ("orders", "runs", "services", "relations", "lanes", "nodes", "reliability", "scans")
 
 
@@ -32,11 +34,14 @@ class Report:
     nodes: pl.DataFrame
     reliability: pl.DataFrame
     scans: pl.DataFrame
+    calibration: Calibration | None  # what the next plan can be told with; None where nothing was planned
 
     def write_files(self, folder: Path) -> None:
         """Write everything into a folder that is there."""
         for name in TABLES:
             getattr(self, name).write_parquet(folder / f"{name}.parquet")
+        if self.calibration is not None:
+            (folder / CALIBRATION).write_bytes(msgspec.json.format(msgspec.json.encode(self.calibration)))
 
 
 def report_of(setting: Setting, rehearsal: Rehearsal) -> Report:
@@ -46,7 +51,7 @@ def report_of(setting: Setting, rehearsal: Rehearsal) -> Report:
     predicted = plan["on_time_probability"].to_numpy()
     realised = np.mean([outcome.on_time for outcome in outcomes], axis=0)
     orders = _orders(setting, outcomes, realised)
-    runs = _runs(rehearsal, parcels, pieces)
+    runs = _runs(setting, rehearsal, pieces)
     table = reliability(predicted, realised, pieces)
     services = _grouped(orders, outcomes, parcels, pieces, ["service_id"])
     relations = _grouped(orders, outcomes, parcels, pieces, ["from_country", "to_country"])
@@ -60,7 +65,57 @@ def report_of(setting: Setting, rehearsal: Rehearsal) -> Report:
         nodes=_nodes(setting, outcomes),
         reliability=table,
         scans=rehearsal.scans,
+        calibration=learnt(setting, rehearsal),
     )
+
+
+def learnt(setting: Setting, rehearsal: Rehearsal) -> Calibration | None:
+    """What these runs make of the plan's chances and promises; None where nothing is planned, or they are calibrated.
+
+    A service's promises become later by as many whole days as it takes for them to be kept with its confidence.
+    """
+    plan, parcels = setting.plan, setting.parcels
+    planned = np.flatnonzero((plan.parcels["status"] == "planned").to_numpy())
+    if len(planned) == 0 or plan.manifest.get("calibration") is not None:
+        return None
+    pieces = parcels["pieces"].to_numpy()[planned]
+    realised = np.mean([outcome.on_time[planned] for outcome in rehearsal.outcomes], axis=0)
+    predicted = plan.parcels["on_time_probability"].to_numpy()[planned]
+    points = rising(predicted, realised, pieces)
+    service = plan.parcels["service_id"].fill_null("").to_numpy()[planned]
+    confidence = parcels["confidence"].to_numpy()[planned]
+    promised = _minutes(plan.parcels["promised_at"])[planned]
+    later = {}
+    for name in np.unique(service.astype(str)).tolist():
+        mine = service == name
+        asked = float(np.average(confidence[mine], weights=pieces[mine]))
+        days = np.concatenate(
+            [np.ceil((outcome.delivered_at[planned][mine] - promised[mine]) / DAY) for outcome in rehearsal.outcomes]
+        )
+        weight = np.tile(pieces[mine], len(rehearsal.outcomes))
+        order = np.argsort(days, kind="stable")
+        kept = np.cumsum(weight[order]) / weight.sum()
+        needed = days[order][min(int(np.searchsorted(kept, asked - 1e-12)), len(days) - 1)]
+        later[name] = int(np.clip(needed, 0, MOST_DAYS))
+    return Calibration(
+        feed_sha256=setting.feed.sha256,
+        runs=len(rehearsal.seeds),
+        seed=rehearsal.seeds[0],
+        trouble=msgspec.to_builtins(rehearsal.trouble),
+        predicted=tuple(points[0].tolist()),
+        realised=tuple(points[1].tolist()),
+        later_days={name: days for name, days in later.items() if days},
+    )
+
+
+def _minutes(instants: pl.Series) -> NDArray[np.int64]:
+    return instants.dt.epoch("s").fill_null(0).to_numpy() // 60
+
+
+def _kept(setting: Setting, outcome: Outcome) -> NDArray[np.bool_]:
+    """(n) Who was delivered by the promised day end."""
+    promised = setting.plan.parcels["promised_at"]
+    return promised.is_not_null().to_numpy() & (outcome.delivered_at <= _minutes(promised))
 
 
 def _orders(setting: Setting, outcomes: tuple[Outcome, ...], realised: NDArray) -> pl.DataFrame:
@@ -97,9 +152,10 @@ def _orders(setting: Setting, outcomes: tuple[Outcome, ...], realised: NDArray) 
     ).with_columns(delivered_at=pl.select(pl.when(known).then(instant.dt.replace_time_zone("UTC"))).to_series())
 
 
-def _runs(rehearsal: Rehearsal, parcels: pl.DataFrame, pieces: NDArray) -> pl.DataFrame:
+def _runs(setting: Setting, rehearsal: Rehearsal, pieces: NDArray) -> pl.DataFrame:
     """One row a run."""
-    due = parcels["due_at"].to_numpy()
+    due = setting.parcels["due_at"].to_numpy()
+    planned = max(float(pieces[(setting.plan.parcels["status"] == "planned").to_numpy()].sum()), 1.0)
     rows = []
     for seed, outcome in zip(rehearsal.seeds, rehearsal.outcomes):
         late = (outcome.fate == DELIVERED) & ~outcome.on_time
@@ -109,6 +165,7 @@ def _runs(rehearsal: Rehearsal, parcels: pl.DataFrame, pieces: NDArray) -> pl.Da
             {
                 "seed": seed,
                 "on_time": float((outcome.on_time * pieces).sum() / pieces.sum()),
+                "promise_kept": float(pieces[_kept(setting, outcome)].sum()) / planned,
                 "cost": float(outcome.cost.sum()),
                 **fates,
                 "late": float(pieces[late].sum()),
@@ -159,17 +216,17 @@ def _grouped(orders: pl.DataFrame, outcomes: tuple[Outcome, ...], parcels: pl.Da
 def _lanes(setting: Setting, rehearsal: Rehearsal) -> pl.DataFrame:
     """One row a lane that ran: what it carried in a run, in the mean, and how empty it was where it has a limit."""
     net = setting.net
-    carried = np.mean([outcome.carried for outcome in rehearsal.outcomes], axis=0)
+    carried = rehearsal.carried
     each = pl.DataFrame(
         {
             "lane": net.runs["lane"],
-            "departures": np.ones(len(net.runs)),
+            "departures": rehearsal.ran,
             "parcels": carried[:, 0],
             "kilograms": carried[:, 1],
-            "seats": np.where(np.isfinite(net.seats), net.seats, 0.0),
+            "seats": np.where(np.isfinite(net.seats), net.seats * rehearsal.ran, 0.0),
             "seated": np.where(np.isfinite(net.seats), carried[:, 0], 0.0),
         }
-    ).filter(pl.Series(rehearsal.runs_at_all))
+    )
     used = each.group_by("lane").agg(pl.all().sum()).filter(pl.col("parcels") > 0)
     lanes = setting.feed.lanes.select("lane_id", "from_node", "to_node", "mode").with_row_index("lane")
     return (
@@ -216,6 +273,7 @@ def _summary(setting: Setting, rehearsal: Rehearsal, runs, table, predicted, pie
         "predicted_on_time": expected,
         "on_time": _told(on_time),
         "off": 100 * (on_time.mean - expected),
+        "promise_kept": _told(measured(runs["promise_kept"].to_list())),
         "largest_off_by_tenth": float(held["off"].abs().max()) if held.height else 0.0,  # type: ignore[arg-type]
         "currency": setting.feed.info.currency,
         "predicted_cost": told["cost"],

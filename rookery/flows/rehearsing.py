@@ -33,7 +33,7 @@ from rookery.twin.world import Network, network
 
 EFFORT = Effort(gap=0.01, seconds=0.3)
 """Of one of many plans made on the way."""
-MOST_RUNS = 10_000
+MOST_RUNS = 1_000
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,8 @@ class Rehearsal:
     deciding: float  # seconds of planning after the plan, of all runs
     moving: float  # seconds of moving parcels
     scans: pl.DataFrame  # of the first run, when it was logged (schema SCANS)
-    runs_at_all: NDArray[np.bool_]  # (N) departures that really ran, in the last run
+    carried: NDArray[np.float64]  # (N, 2) pieces and kilograms on each departure, in the mean of the runs
+    ran: NDArray[np.float64]  # (N) share of the runs in which it ran
 
 
 def rehearse(
@@ -238,7 +239,8 @@ def rehearse(
     sent = planned if policy != "greedy" else (rides.column >= 0) | planned
     seeds = tuple(range(seed, seed + runs))
     found, deciding, moving = [], 0.0, 0.0
-    scans, ran = empty(SCANS), np.zeros(0, np.bool_)
+    scans, rows = empty(SCANS), len(setting.net.runs)
+    carried, ran = np.zeros((rows, 2)), np.zeros(rows)
     for number, each in enumerate(seeds):
         begin = time.perf_counter()
         run = Run(
@@ -257,11 +259,12 @@ def rehearse(
         found.append(outcome_of(run, setting.parcels, trouble, each))
         deciding += spent
         moving += time.perf_counter() - begin - spent
-        ran = run.world.arrive < NEVER
+        carried += run.state.carried / runs
+        ran += (run.world.arrive < NEVER) / runs
         if log and number == 0:
             scans = scans_of(run, setting.parcels, found[0], number)
         progress("rehearsal", number + 1, runs)
-    return Rehearsal(policy, trouble, seeds, tuple(found), deciding, moving, scans, ran)
+    return Rehearsal(policy, trouble, seeds, tuple(found), deciding, moving, scans, carried, ran)
 
 
 def _tables(setting: Setting, policy: Policy):

@@ -108,7 +108,7 @@ def _values(told: dict[str, Any]) -> Iterable[str]:
     if policies == []:
         yield "policies is empty"
     for name, least, most in (
-        ("runs", 1, 10_000),
+        ("runs", 1, 1_000),
         ("outcomes", 1, 64),
         ("every_hours", 0.01, 8760),
         ("seed", 0, 2**31),

@@ -22,7 +22,7 @@ MOST_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """n orders after a run; N departures, M nodes."""
+    """n orders after a run, 24 bytes each; M nodes."""
 
     fate: NDArray[np.int8]  # (n) place in FATES
     delivered_at: NDArray[np.int64]  # (n) UTC minute; NEVER = it was not
@@ -32,7 +32,6 @@ class Outcome:
     legs: NDArray[np.int16]
     missed: NDArray[np.int16]  # (n) rides it meant to take and did not
     damaged: NDArray[np.bool_]
-    carried: NDArray[np.float64]  # (N, 2) pieces, kilograms
     queued: NDArray[np.float64]  # (M, 3) pieces that waited for hands, minutes in all, longest
 
 
@@ -70,7 +69,6 @@ def outcome_of(run: Run, parcels: pl.DataFrame, trouble: Trouble, seed: int) -> 
         legs=state.legs,
         missed=state.missed,
         damaged=state.damaged,
-        carried=state.carried,
         queued=state.queued,
     )
 

@@ -45,6 +45,9 @@ class Network:
     per_hour: NDArray[np.float64]  # (M)
     hour_factors: pl.DataFrame
     known_at: int  # minute at which everyone knows of the closures
+    order: NDArray[np.int32]  # (N) rows by real cut-off
+    lane_rows: tuple[NDArray[np.int64], NDArray[np.int32]]  # rows of each lane, by real cut-off: begin (L + 1), rows
+    node_rows: tuple[NDArray[np.int64], NDArray[np.int32]]  # of each node that they leave
     spreads: dict[int, tuple[NDArray, NDArray]]  # number in runs["transit"] -> quantiles, factors
 
 
@@ -61,6 +64,15 @@ def network(feed: Feed, planned: Expansion, really: Expansion, known_at: int) ->
     def real(name: str) -> NDArray:
         return np.array(both[f"{name}_now"].fill_null(both[name]).to_numpy())
 
+    cutoff = real("cutoff_at").astype(np.int64)
+    order = np.argsort(cutoff, kind="stable").astype(np.int32)
+
+    def beside(name: str, size: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Rows of each lane or node, by real cut-off: (begin (size + 1), rows)."""
+        number = planned.runs[name].to_numpy()
+        rows = order[np.argsort(number[order], kind="stable")]
+        return np.searchsorted(number[rows], np.arange(size + 1)).astype(np.int64), rows
+
     points = feed.transit.sort("transit_id", "quantile").partition_by("transit_id", as_dict=True)
     node = really.openings["node"].to_numpy()
     return Network(
@@ -69,7 +81,7 @@ def network(feed: Feed, planned: Expansion, really: Expansion, known_at: int) ->
         end=planned.end,
         runs=planned.runs,
         depart=real("depart_at").astype(np.int64),
-        cutoff=real("cutoff_at").astype(np.int64),
+        cutoff=cutoff,
         runs_at_all=runs_at_all,
         seats=real("capacity_parcels"),
         kilograms=real("capacity_g") / 1000.0,
@@ -82,6 +94,9 @@ def network(feed: Feed, planned: Expansion, really: Expansion, known_at: int) ->
         per_hour=really.capacity_per_hour.to_numpy(),
         hour_factors=really.hour_factors,
         known_at=known_at,
+        order=order,
+        lane_rows=beside("lane", len(feed.lanes)),
+        node_rows=beside("from_node", len(feed.nodes)),
         spreads={
             number: tuple(points[(name,)].select("quantile", "factor").to_numpy().T)  # type: ignore[misc]
             for number, name in enumerate(planned.transit_ids)
@@ -127,7 +142,7 @@ def region_days(net: Network, degrees: float) -> NDArray[np.int64]:
 
 def world(net: Network, trouble: Trouble, seed: int) -> World:
     """One run's world: what departs when, arrives when, and is handled when. The same seed gives the same world."""
-    count, nodes = len(net.runs), len(net.feed.nodes)
+    count = len(net.runs)
     shared = stream(seed, REGION).standard_normal(count)  # one for each region and day, of which there are fewer
     common = shared[region_days(net, trouble.region_degrees)] if count else shared
 
@@ -140,9 +155,9 @@ def world(net: Network, trouble: Trouble, seed: int) -> World:
         name: net.runs[name].to_numpy() for name in ("transit_minutes", "transit", "from_node", "to_node", "lane")
     }
     travel = travel_minutes(column["transit_minutes"], column["transit"], net.spreads, alike(TRAVEL))
-    worst = alike(LATE) - (1 - trouble.delay_share)
     late = np.zeros(count)
     if trouble.delay_share > 0:
+        worst = alike(LATE) - (1 - trouble.delay_share)
         late = np.where(
             worst > 0, -trouble.delay_minutes * np.log(np.clip(1 - worst / trouble.delay_share, 1e-12, 1)), 0
         )
@@ -164,23 +179,12 @@ def world(net: Network, trouble: Trouble, seed: int) -> World:
     ready = np.empty(count, np.int32)
     ready_at(net.hours, to, arrive, np.rint(work).astype(np.int64), int(NEVER), ready)
 
-    cutoff = net.cutoff.astype(np.int32)
-    order = np.argsort(cutoff, kind="stable").astype(np.int32)
     limit, hourly = _hourly(net, hour0, last, bad, trouble.bad_day_factor)
-
-    def beside(name: str, size: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Rows of each lane or node, by real cut-off: (begin (size + 1), rows)."""
-        value = column[name][order]
-        rows = order[np.argsort(value, kind="stable")]
-        return np.searchsorted(column[name][rows], np.arange(size + 1)).astype(np.int64), rows.astype(np.int32)
-
-    lane_from, lane_rows = beside("lane", len(net.feed.lanes))
-    node_from, node_rows = beside("from_node", nodes)
     return World(
         frm=column["from_node"].astype(np.int32),
         to=to.astype(np.int32),
         lane=column["lane"].astype(np.int32),
-        cutoff=cutoff,
+        cutoff=net.cutoff.astype(np.int32),
         arrive=np.where(known_gone < NEVER, int(NEVER), arrive).astype(np.int32),
         ready=ready,
         seats=net.seats,
@@ -188,11 +192,11 @@ def world(net: Network, trouble: Trouble, seed: int) -> World:
         fixed=np.array(net.runs["cost_per_parcel"].to_numpy()),
         per_kg=np.array(net.runs["cost_per_kg"].to_numpy()),
         known_gone=known_gone.astype(np.int32),
-        order=order,
-        lane_from=lane_from,
-        lane_rows=lane_rows,
-        node_from=node_from,
-        node_rows=node_rows,
+        order=net.order,
+        lane_from=net.lane_rows[0],
+        lane_rows=net.lane_rows[1],
+        node_from=net.node_rows[0],
+        node_rows=net.node_rows[1],
         limit=limit,
         hourly=hourly,
         begin=hour0,

@@ -65,6 +65,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
         "rookery plan feed.zip orders.parquet --out plan/ --outcomes 1 --json",
         "rookery plan feed/ orders.csv --out plan/ --start 2026-09-15T00:00Z --horizon-days 30 --policy",
         "rookery plan feed/ orders.csv --out plan/ --gap 0.001 --seconds 300 --prices yesterday/",
+        "rookery plan feed/ orders.csv --out plan/ --calibration rehearsed/follow/calibration.json",
     )
 )
 def plan(
@@ -77,6 +78,10 @@ def plan(
     gap: Gap = 0.005,
     seconds: Seconds = 60.0,
     prices: Prices = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", readable=False, help="Tell chances and promises as rehearsals found them."),
+    ] = None,
     policy: Annotated[bool, typer.Option("--policy", help="Also write the tables that answer 'what next?'.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Default: all cores.")] = None,
     as_json: Json = False,
@@ -93,6 +98,7 @@ def plan(
     from rookery.doors.cli.stopping import INTERRUPTED, best_so_far
     from rookery.doors.cli.words import percent
     from rookery.flows.checking import read_plan
+    from rookery.flows.experimenting import read_calibration
     from rookery.flows.planning import PLAN_FOLDER
     from rookery.flows.planning import plan as plan_orders
     from rookery.network import read_feed
@@ -102,6 +108,7 @@ def plan(
     with best_so_far(), console.progress_bars() as progress:
         earlier = read_plan(prices) if prices is not None else None
         network, order_book = read_feed(feed), read_orders(orders)
+        learnt = read_calibration(calibration, network) if calibration is not None else None
         made = plan_orders(
             network,
             order_book,
@@ -111,6 +118,7 @@ def plan(
             gap=gap,
             seconds=seconds,
             prices=earlier,
+            calibration=learnt,
             policy=policy,
             threads=threads,
             progress=progress,

@@ -32,6 +32,8 @@ STAGES = {
     "reasons": "finding reasons",
     "policy": "writing policy tables",
     "certificate": "proving how good it is",
+    "rides": "laying out policies",
+    "rehearsal": "rehearsing",
     "check: departures": "laying out departures again",
     "check: optima": "finding optima again",
     "check: certificate": "proving the bound again",

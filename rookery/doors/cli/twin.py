@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rookery.twin.model import Experiment
 
 EXAMPLES = examples(
-    "rookery twin feed/ orders.csv                                   # the plan followed, once, nothing going wrong",
+    "rookery twin feed/ orders.csv",
     "rookery twin feed/ orders.csv --trouble rough --runs 20 --out rehearsed/",
     "rookery twin feed/ orders.csv --policy follow --policy itinerary --runs 10 --json",
     "rookery twin feed/ orders.csv --plan plan/ --correlation 0.5 --runs 20",
@@ -64,7 +64,7 @@ def twin(
     experiment: Annotated[
         Path | None, typer.Option(metavar="FILE", readable=False, help="A .toml file that says what is tried.")
     ] = None,
-    runs: Annotated[int | None, typer.Option(min=1, max=10_000, help="Worlds to move through. Default: 5.")] = None,
+    runs: Annotated[int | None, typer.Option(min=1, max=1_000, help="Worlds to move through. Default: 5.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the first world; the same seed, the same worlds.")] = None,
     trouble: Annotated[
         Literal["calm", "rough"] | None, typer.Option(help="How much goes wrong beside what the feed tells.")

@@ -1,10 +1,11 @@
 """The check of a plan: everything re-derived from the feed and the orders by code the planner does not share.
 
 Reads top to bottom: `days` (calendars, clocks, hours of work) -> `runs` (dated departures and their outcomes) ->
-`wishes` (what each order asks for) -> `itinerary` (every parcel and leg) -> `reasons` (why none) -> `grouping` (what a
-plan may spare itself) -> `optimum` (the best policy of a parcel) -> `cheapest` (the plan held against it) -> `capacity`
-(what departures and hours can take) -> `loads`, `hours` (what they do take) -> `refusals` (for lack of room) ->
-`certificate` (the lower bound) -> `totals` (the summary). Slow and plain on purpose.
+`wishes` (what each order asks for), `telling` (how chances are told) -> `itinerary` (every parcel and leg) ->
+`reasons` (why none) -> `grouping` (what a plan may spare itself) -> `optimum` (the best policy of a parcel) ->
+`cheapest` (the plan held against it) -> `capacity` (what departures and hours can take) -> `loads`, `hours` (what they
+do take) -> `refusals` (for lack of room) -> `certificate` (the lower bound) -> `totals` (the summary). Slow and plain
+on purpose.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from rookery.planning.check.reasons import LASTING, NO_CAPACITY, Lanes
 from rookery.planning.check.refusals import hold_refusals
 from rookery.planning.check.report import CODES, CheckReport, Findings, Violation
 from rookery.planning.check.runs import Runs, dated
+from rookery.planning.check.telling import Telling
 from rookery.planning.check.totals import check_summary
 from rookery.planning.check.wishes import wishes
 from rookery.terms.frames import PLAN_HOURS, Feed, empty
@@ -51,10 +53,11 @@ def check_plan(
     """Whether a plan is what the feed and the orders allow, as cheap as it claims to be, down to every leg and total.
 
     `orders` in the ORDERS schema, `parcels`, `legs`, `loads`, `hours` (None: no rows) in the PLAN_ schemas; `manifest`
-    tells start and horizon_end (ISO instants), horizon_days, outcomes (K) and prices ("none", or "capacity" where
-    capacity binds and has its price). All parcels, legs, loads, hours and totals are checked; the optimum is found
-    again for `sample` parcels drawn with a fixed seed (0: none; None: all while that costs at most
-    cheapest.WORK_BUDGET, else as many as it allows), the lower bound proved again when that is done for all.
+    tells start and horizon_end (ISO instants), horizon_days, outcomes (K), prices ("none", or "capacity" where capacity
+    binds and has its price) and, if there is one, the calibration by which chances and promises are told. All parcels,
+    legs, loads, hours and totals are checked; the optimum is found again for `sample` parcels drawn with a fixed seed
+    (0: none; None: all while that costs at most cheapest.WORK_BUDGET, else as many as it allows), the lower bound
+    proved again when that is done for all.
     Source: the public text on feeds, orders and plans, docs/reference.
     """
     findings, outcomes, priced = Findings(), int(manifest["outcomes"]), manifest.get("prices") == "capacity"
@@ -62,7 +65,8 @@ def check_plan(
     progress("check: departures", 0, 1)
     runs = dated(feed, start, end, outcomes)
     progress("check: departures", 1, 1)
-    itineraries = Itineraries(feed, runs, outcomes, findings)
+    telling = Telling.of(manifest)
+    itineraries = Itineraries(feed, runs, outcomes, telling, findings)
     wished, lanes = wishes(feed, orders, outcomes), Lanes(feed)
     trips = itineraries.check(wished, parcels, legs)
 
@@ -71,7 +75,7 @@ def check_plan(
     passes = _passes(feed, runs, start)
     drawn = draw(possible, passes, sample)
     grouped = allowed_grouping(summary, wished, lanes, len(runs.cutoff), outcomes, priced, findings)
-    optima = hold_optima(drawn, passes, lanes, grouped, priced, findings, progress)
+    optima = hold_optima(drawn, passes, lanes, grouped, priced, telling, findings, progress)
     unassigned = [(t, best) for t, best in optima.found if t.parcel["status"] == "unassigned"]
     stuck = [trip for trip, best in unassigned if best.cost == np.inf]
     if stuck:

@@ -13,6 +13,7 @@ from rookery.planning.check.itinerary import MINUTE_APART, Trip, clock, toleranc
 from rookery.planning.check.optimum import Best, Passes
 from rookery.planning.check.reasons import NO_CAPACITY, Lanes
 from rookery.planning.check.report import Findings
+from rookery.planning.check.telling import Telling
 
 WORK_BUDGET = 2_000_000_000
 """Most of (parcels x dated departures x (outcomes + _OVERHEAD)) spent on finding optima again: some ten seconds."""
@@ -54,6 +55,7 @@ def hold_optima(
     lanes: Lanes,
     grouped: Grouping,
     priced: bool,
+    telling: Telling,
     findings: Findings,
     progress: Progress,
 ) -> Optima:
@@ -74,7 +76,7 @@ def hold_optima(
             _hold_refused(trip, best, priced, findings)
         elif trip.parcel["status"] == "planned":
             excess.append(max(0.0, told - costs[-1]))
-            _hold(trip, best, grouped, priced, findings)
+            _hold(trip, best, grouped, priced, telling, findings)
     progress("check: optima", len(drawn), len(drawn))
     return Optima(bests, fsum(costs), fsum(least), sum(excess))
 
@@ -88,7 +90,9 @@ def _hold_refused(trip: Trip, best: Best, priced: bool, findings: Findings) -> N
         findings.add("wrong_reasons", NO_CAPACITY, " ".join(told), order=wish.order_id)
 
 
-def _hold(trip: Trip, best: Best, grouped: Grouping, priced: bool, findings: Findings) -> None:
+def _hold(
+    trip: Trip, best: Best, grouped: Grouping, priced: bool, telling: Telling, findings: Findings
+) -> None:  # fmt: skip
     """Holds one planned parcel against its optimum: where capacity has its price, only that it costs no less."""
     wish, parcel = trip.wish, trip.parcel
     if best.cost == np.inf:
@@ -112,10 +116,11 @@ def _hold(trip: Trip, best: Best, grouped: Grouping, priced: bool, findings: Fin
         findings.add("wrong_expected", clock(expected), clock(at), order=wish.order_id)
     if best.unique:
         chance = parcel["on_time_probability"]
-        if chance is None or not abs(chance - best.on_time) <= 1e-6:
-            findings.add("wrong_chance", best.on_time, chance, order=wish.order_id)
-        if parcel["promised_at"] != best.promised:
-            findings.add("wrong_promise", clock(best.promised), clock(parcel["promised_at"]), order=wish.order_id)
+        likely, promised = telling.chance(best.on_time), telling.promise(wish, best.promised)
+        if chance is None or not abs(chance - likely) <= 1e-6:
+            findings.add("wrong_chance", likely, chance, order=wish.order_id)
+        if parcel["promised_at"] != promised:
+            findings.add("wrong_promise", clock(promised), clock(parcel["promised_at"]), order=wish.order_id)
     if best.median is not None and best.median != trip.runs:
         findings.add("wrong_itinerary", best.median, trip.runs, order=wish.order_id)
 

@@ -15,11 +15,14 @@ import polars as pl
 from rookery.planning.check.days import FOREVER, day_end
 from rookery.planning.check.report import Findings
 from rookery.planning.check.runs import Runs
+from rookery.planning.check.telling import Telling
 from rookery.planning.check.wishes import Wish
 from rookery.terms.frames import Feed
 from rookery.terms.goods import REASONS
 
 _MINUTE_US = 60_000_000
+SURE = 1e-9
+"""By which a certain chance may differ from the one told."""
 MINUTE_APART = 1.0  # expected_at may be rounded to a whole minute
 
 
@@ -82,8 +85,8 @@ class Trip:
 class Itineraries:
     """Walks every parcel through its legs."""
 
-    def __init__(self, feed: Feed, runs: Runs, outcomes: int, findings: Findings):
-        self._runs, self._outcomes, self._findings = runs, outcomes, findings
+    def __init__(self, feed: Feed, runs: Runs, outcomes: int, telling: Telling, findings: Findings):
+        self._runs, self._outcomes, self._telling, self._findings = runs, outcomes, telling, findings
         self._departures = feed.departures.to_dicts()
         lanes = {lane["lane_id"]: lane for lane in feed.lanes.iter_rows(named=True)}
         self._lanes = [lanes[d["lane_id"]] for d in self._departures]
@@ -157,9 +160,9 @@ class Itineraries:
             at = parcel["expected_at"]
             on_day = at is not None and abs(at - delivered) < MINUTE_APART
             expect("wrong_expected", clock(delivered), clock(at), on_day)
-            due = wish.due is None or delivered <= wish.due
-            expect("wrong_chance", float(due), chance, chance == float(due))
-            end = day_end(wish.timezone, delivered)
+            likely = self._telling.chance(float(wish.due is None or delivered <= wish.due))
+            expect("wrong_chance", likely, chance, chance is not None and abs(chance - likely) <= SURE)
+            end = self._telling.promise(wish, day_end(wish.timezone, delivered))
             expect("wrong_promise", clock(end), clock(promised), promised == end)
         return Trip(wish, parcel, runs)
 
