@@ -31,7 +31,7 @@ TWIN_FOLDER = Output(
     says_so=json_says("program", "rookery twin"),
     holds=frozenset({*POLICIES, "twin.json", "twin.png"}),
 )
-PAIRED = ("on_time", "cost", "late", "hours_late", "undelivered", "lost", "missed", "queue_hours")
+PAIRED = ("on_time", "promise_kept", "cost", "late", "hours_late", "undelivered", "lost", "missed", "queue_hours")
 """Figures of a run that are held together, seed by seed."""
 
 

@@ -127,7 +127,7 @@ def _orders(setting: Setting, outcomes: tuple[Outcome, ...], realised: NDArray) 
         np.where(delivered, at, 0.0).sum(axis=0), delivered.sum(axis=0), out=np.zeros(len(parcels)),
         where=delivered.any(axis=0),
     )  # fmt: skip
-    known = pl.Series(delivered.any(axis=0))
+    known = pl.Series(np.asarray(delivered.any(axis=0)))
     instant = pl.Series((mean_at * 60).round().astype(np.int64) * 1_000_000).cast(pl.Datetime("us"))
 
     def country(column: str) -> pl.Series:

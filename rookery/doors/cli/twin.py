@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -136,7 +136,7 @@ def _experiment(file: Path | None, said: _Said, plan_dir: Path | None) -> Experi
     if plan_dir is not None and said.outcomes is not None:
         raise typer.BadParameter("--outcomes is of a plan that is made; --plan gives one that is")
     given = read_experiment(file) if file is not None else Experiment(name="rehearsal")
-    changes = {
+    changes: dict[str, Any] = {
         name: value
         for name, value in (
             ("policies", tuple(said.policies) if said.policies else None),

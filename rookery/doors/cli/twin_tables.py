@@ -17,6 +17,7 @@ WORDS = ("", "policy", "service", "node", "kind")
 """Columns of words."""
 NAMES = {
     "on_time": "on time",
+    "promise_kept": "by the promised day",
     "cost": "cost",
     "late": "delivered late, parcels",
     "hours_late": "hours late, each",
@@ -125,7 +126,7 @@ def print_pairs(pairs: Sequence[Pair], console: Console) -> None:
         for name, one in pair.differences.items():
             a, b, mean, wide = (one[key] for key in ("a", "b", "mean", "plus_minus"))
             assert a is not None and b is not None and mean is not None
-            share = name == "on_time"
+            share = name in ("on_time", "promise_kept")
             sure = "" if wide is None else "yes" if abs(mean) > wide else "no"
             told = f"{100 * mean:+.2f} pp" if share else f"{mean:+,.1f}"
             give = "" if wide is None else f" ± {100 * wide if share else wide:,.2f}"
