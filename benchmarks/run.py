@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.form import Show, Table, figure
+from examples.india_express.extract import NoExtract
 
 BENCHES = {"planning": "benchmarks.planning", "capacity": "benchmarks.capacity", "twin": "benchmarks.twin"}
 """Each names a package with PARTS (name -> run(size, say) -> Result), SMALLEST, FULL and LONG sizes."""
@@ -39,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         line = measure(options.name, [options.part] if options.part else list(bench.PARTS), size)
     except ModuleNotFoundError as missing:
         print(f"bench: {missing.name} is not installed: pip install 'rookery[bench]'", file=sys.stderr)
+        return 1
+    except NoExtract as absent:
+        print(f"bench: {absent}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

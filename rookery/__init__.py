@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rookery.flows.changes import AddDepartures, CloseNode, DropLane, ScaleVolume
     from rookery.flows.checking import check, read_plan
-    from rookery.flows.experimenting import Trials, compare_trials, run_experiment
+    from rookery.flows.experimenting import Trials, compare_trials, read_calibration, run_experiment
     from rookery.flows.explaining import explain
     from rookery.flows.planning import Plan, plan
     from rookery.flows.promising import Offer, promise
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rookery.orders import check_orders, read_orders, sample_orders, write_orders
     from rookery.planning.check import CheckReport
     from rookery.planning.explain import Explanation
+    from rookery.terms.calibration import Calibration
     from rookery.terms.errors import Conflict, InvalidInput, NotFound, RookeryError
     from rookery.terms.frames import Expansion, Feed, FeedInfo, Orders
     from rookery.terms.notice import Notice
@@ -38,7 +39,7 @@ __version__ = version("rookery")
 _HOMES = {
     "rookery.flows.changes": ("AddDepartures", "CloseNode", "DropLane", "ScaleVolume"),
     "rookery.flows.checking": ("check", "read_plan"),
-    "rookery.flows.experimenting": ("Trials", "compare_trials", "run_experiment"),
+    "rookery.flows.experimenting": ("Trials", "compare_trials", "read_calibration", "run_experiment"),
     "rookery.flows.explaining": ("explain",),
     "rookery.flows.planning": ("Plan", "plan"),
     "rookery.flows.promising": ("Offer", "promise"),
@@ -49,6 +50,7 @@ _HOMES = {
     "rookery.orders": ("check_orders", "read_orders", "sample_orders", "write_orders"),
     "rookery.planning.check": ("CheckReport",),
     "rookery.planning.explain": ("Explanation",),
+    "rookery.terms.calibration": ("Calibration",),
     "rookery.terms.errors": ("Conflict", "InvalidInput", "NotFound", "RookeryError"),
     "rookery.terms.frames": ("Expansion", "Feed", "FeedInfo", "Orders"),
     "rookery.terms.notice": ("Notice",),
@@ -60,6 +62,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AddDepartures",
+    "Calibration",
     "CheckReport",
     "CloseNode",
     "Comparison",
@@ -92,6 +95,7 @@ __all__ = [
     "explain",
     "plan",
     "promise",
+    "read_calibration",
     "read_closures",
     "read_experiment",
     "read_feed",

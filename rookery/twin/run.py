@@ -143,10 +143,7 @@ class Run:
             self.world, self.net.hours, self.tables, self.cargo, self.booked, self.state, self.columns, self.luck,
             self.log, self.mode, until, *self.memory,
         ):  # fmt: skip
-            more = len(self.cargo.pieces) + len(self.log.order)
-            self.log = Log(
-                *(np.concatenate([part, np.empty(more, part.dtype)]) for part in self.log[:-1]), self.log.size
-            )
+            self.log = _log(2 * len(self.log.order) + len(self.cargo.pieces), self.log)
 
     def finish(self) -> None:
         """Let time pass until nothing moves any more."""
@@ -189,6 +186,17 @@ def _spans(booked: Booked, which: NDArray[np.bool_]) -> tuple[NDArray[np.int64],
     return np.repeat(np.arange(len(size)), size), place
 
 
-def _log(size: int) -> Log:
-    kinds = (np.int32, np.int32, np.int32, np.uint8)
-    return Log(*(np.empty(size, kind) for kind in kinds), np.zeros(1, np.int64))
+def _log(size: int, before: Log | None = None) -> Log:
+    """A log with room for so many legs, beginning with those that stand in another."""
+    log = Log(
+        order=np.empty(size, np.int32),
+        row=np.empty(size, np.int32),
+        ready=np.empty(size, np.int32),
+        luck=np.empty(size, np.uint8),
+        size=np.zeros(1, np.int64),
+    )
+    if before is not None:
+        for old, new in zip(before[:-1], log[:-1]):
+            new[: len(old)] = old
+        log.size[:] = before.size
+    return log

@@ -136,7 +136,7 @@ def region_days(net: Network, degrees: float) -> NDArray[np.int64]:
     lat, lon = (net.feed.nodes[name].to_numpy() for name in ("lat", "lon"))
     square = np.floor((lat + 90) / degrees) * 1000 + np.floor((lon + 180) / degrees)
     node = net.runs["from_node"].to_numpy()
-    pair = square[node].astype(np.int64) * 100_000 + (net.depart - net.start) // DAY
+    pair = square[node].astype(np.int64) * 1_000_000 + net.depart // DAY
     return np.unique(pair, return_inverse=True)[1]
 
 

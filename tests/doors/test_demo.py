@@ -24,25 +24,26 @@ def demo(tmp_path_factory):
 
 
 def test_everything_is_there(demo):
-    """Network, orders, plan, two pictures and a page are written; nothing is left beside them."""
+    """Network, orders, plan, three pictures and a page are written; nothing is left beside them."""
     assert {file.name for file in demo.iterdir()} == {
         "feed",
         "orders.parquet",
         "plan",
         "map.png",
         "histogram.png",
+        "twin.png",
         "index.html",
     }
     assert [file.name for file in demo.parent.iterdir()] == ["out"]
-    for name in ("map.png", "histogram.png"):
+    for name in ("map.png", "histogram.png", "twin.png"):
         assert (demo / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_page_needs_nothing_else(demo):
-    """The page links to nothing outside itself, runs no script and embeds both pictures."""
+    """The page links to nothing outside itself, runs no script and embeds all pictures."""
     page = (demo / "index.html").read_text()
     assert not re.search(r"https?://|<script|<link|src=\"(?!data:)", page)
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3
     assert "promised by" in page
 
 
@@ -54,13 +55,15 @@ def test_files_name_where_they_are(demo):
 
 
 def test_json_ends_with_the_summary(tmp_path, capsys):
-    """With --json stdout is one line, the summary with the check's count; tables go to stderr."""
+    """With --json stdout is one line, the summary with the check's count and the rehearsal; tables go to stderr."""
     assert run_demo(tmp_path / "out", headless=True, as_json=True, size="tiny", count=20) == 0
     told = capsys.readouterr()
     answer = json.loads(told.out)
     assert answer["check_violations"] == 0
     summary = json.loads((tmp_path / "out" / "plan" / "summary.json").read_text())
+    rehearsal = answer.pop("rehearsal")
     assert {**summary, "check_violations": 0} == answer
+    assert rehearsal["policy"] == "follow" and rehearsal["predicted_on_time"] == summary["on_time_expected"]
 
 
 def test_without_matplotlib_the_rest_is_made(tmp_path):

@@ -407,9 +407,9 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON on stdout.")] = False,
     out: Annotated[Path, typer.Option(help="Folder to write; an earlier demo there is replaced.")] = Path("demo"),
 ) -> None:
-    """A sample world network and 20,000 orders: planned, checked and shown, in about a minute.
+    """A sample world network and 20,000 orders: planned, checked, rehearsed and shown, in about two minutes.
 
-    Writes the network, the orders, the plan, two pictures and a page to look at.
+    Writes the network, the orders, the plan, three pictures and a page to look at.
     Exit code 1 when the check finds a violation.
     """
     from rookery.doors.cli.demo import run_demo

@@ -14,6 +14,6 @@ def leaf(kernel: Callable) -> Callable:
     is numba's own, not a public one, so that kernels work without it too, at a third of the speed.
     """
     try:
-        return njit(nogil=True, cache=True, _nrt=False)(kernel)
+        return njit(nogil=True, cache=True, _nrt=False)(kernel)  # type: ignore[call-overload]
     except (KeyError, TypeError, ValueError):
         return njit(nogil=True, cache=True)(kernel)

@@ -253,6 +253,9 @@ def _unload(
             state.status[order] = ARRIVED
             give_up(cargo, booked, state, order, booked.end[order])  # where it came some other way round
         else:
+            leg = state.leg[order]
+            if leg < booked.end[order] and booked.rows[leg] >= 0 and world.cutoff[booked.rows[leg]] < ready:
+                state.missed[order] += 1
             choose(world, tables, cargo, booked, state, columns, order, mode, minute, -1)
         order = after
 
