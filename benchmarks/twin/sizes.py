@@ -21,7 +21,7 @@ class Size:
     open_runs: int = 8
     strained_orders: int = 100_000
     strained_outcomes: int = 8
-    strained_runs: int = 60  # to learn from; as many others to judge by
+    strained_runs: int = 40  # to learn from; as many others to judge by
     strained_share: float = 0.2  # of the sample's seats and kilograms
     strained_hands: float = 0.05  # of what its nodes handle in an hour
     hub_sample: Literal["tiny", "country", "world"] = "country"
