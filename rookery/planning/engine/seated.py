@@ -28,13 +28,17 @@ class Arrivals(NamedTuple):
 @njit(nogil=True, cache=True)
 def arrivals(net: Net, seats: Seats, asked: Arrivals, on_time, mean, by):
     """P(on time), expected minute of delivery and the minute by which it is delivered with the confidence asked for."""
-    outcomes, last_miles = net.ready.shape[1], asked.delivery.shape[1]
+    outcomes = net.ready.shape[1]
     times = np.empty(64, np.int64)
     weight = np.empty(64, np.float64)
     for parcel in range(len(seats.size)):
         done = 0
         on_time[parcel] = 0.0
         mean[parcel] = 0.0
+        last_mile = asked.delivery[asked.zone[parcel]]
+        last_miles = len(last_mile)
+        if (last_mile == last_mile[0]).all():  # there is none, or it always takes as long: one outcome stands for all
+            last_miles = 1
         for j in range(seats.begin[parcel], seats.begin[parcel] + seats.size[parcel]):
             ridden = seats.rides[j]
             if net.to[ridden] != asked.destination[parcel]:
@@ -49,7 +53,7 @@ def arrivals(net: Net, seats: Seats, asked: Arrivals, on_time, mean, by):
                         heavier = np.empty(2 * done, weight.dtype)
                         heavier[:done] = weight
                         weight = heavier
-                    at = net.ready[ridden, k] + asked.delivery[asked.zone[parcel], m]
+                    at = net.ready[ridden, k] + last_mile[m]
                     times[done] = at
                     weight[done] = each
                     done += 1
