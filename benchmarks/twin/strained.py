@@ -172,7 +172,7 @@ def _wider(feed: Feed, orders: Orders, size: Size, say: Say) -> list[tuple]:
             feed, transit=feed.transit.with_columns((1 + (pl.col("factor") - 1) * times).clip(0.05).alias("factor"))
         )
         made = _planned(wide, orders, size)
-        really = replace(setting_of(wide, orders, made, threads=size.threads), feed=feed, closed=feed)
+        really = replace(setting_of(wide, orders, made, threads=size.threads), closed=feed)
         moved = rehearse(really, "follow", trouble=ROUGH, seed=JUDGED_FROM, runs=max(2, size.strained_runs // 2))
         pieces = really.parcels["pieces"].to_numpy()
         truth = np.mean([one.on_time for one in moved.outcomes], axis=0)

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from rookery.base.progress import Progress, silent
 from rookery.flows.planning import Plan, as_orders
 from rookery.planning.check import CheckReport, check_plan
+from rookery.terms.calibration import Calibration
 from rookery.terms.errors import InvalidInput, NotFound
 from rookery.terms.frames import PLAN_HOURS, PLAN_LEGS, PLAN_LOADS, PLAN_PARCELS, Feed, Orders, empty
 
@@ -36,6 +37,7 @@ class _Manifest(Struct):
     feed: dict[str, Any] = {}
     orders: dict[str, Any] = {}
     replanned_at: _Instant | None = None
+    calibration: Calibration | None = None
 
 
 class _Summary(Struct):

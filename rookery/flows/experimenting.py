@@ -53,6 +53,16 @@ class Trials:
             "trials": [report.summary for report in self.reports],
         }
 
+    @property
+    def judged_where_learnt(self) -> int:
+        """The first seed of worlds apart from those in which the plan's calibration was learnt; 0 = these are apart."""
+        learnt = self.setting.plan.manifest.get("calibration")
+        if learnt is None:
+            return 0
+        begin, end = learnt["seed"], learnt["seed"] + learnt["runs"]
+        apart = self.experiment.seed >= end or self.experiment.seed + self.experiment.runs <= begin
+        return 0 if apart else end
+
     def write(self, out: Path) -> Path:
         """Write a folder for each policy to folder `out`, whole or not at all. Raises Conflict when it is another's."""
         with write_aside(out, TWIN_FOLDER) as folder:

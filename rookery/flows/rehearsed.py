@@ -99,6 +99,7 @@ def learnt(setting: Setting, rehearsal: Rehearsal) -> Calibration | None:
         later[name] = int(np.clip(needed, 0, MOST_DAYS))
     return Calibration(
         feed_sha256=setting.feed.sha256,
+        policy=rehearsal.policy,
         runs=len(rehearsal.seeds),
         seed=rehearsal.seeds[0],
         trouble=msgspec.to_builtins(rehearsal.trouble),

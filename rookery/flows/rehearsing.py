@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -25,7 +26,7 @@ from rookery.terms.notice import Notice
 from rookery.terms.rides import RideTables
 from rookery.terms.time import NEVER, to_minute
 from rookery.twin.engine.arrays import Booked, Tables
-from rookery.twin.model import CALM, Policy, Trouble
+from rookery.twin.model import CALM, POLICIES, Policy, Trouble
 from rookery.twin.outcome import Outcome, outcome_of
 from rookery.twin.run import Run, cargo_of, nothing_booked, rows_of, tables_of
 from rookery.twin.scans import scans_of
@@ -34,6 +35,16 @@ from rookery.twin.world import Network, network
 EFFORT = Effort(gap=0.01, seconds=0.3)
 """Of one of many plans made on the way."""
 MOST_RUNS = 1_000
+MOST_OUTCOMES = 200_000_000
+"""Orders x runs that are kept, at 24 bytes each."""
+
+
+class Policies(NamedTuple):
+    """Policy tables as the planner made them, joined to the twin's rows, and the seconds that took."""
+
+    rides: RideTables
+    tables: Tables
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -109,28 +120,27 @@ class Setting:
         rows = np.array(row.cast(pl.Int32).to_numpy())
         return Booked(end - length, end, rows, expected_ready(self.model, rows, end - length))
 
-    def policy(self, model: Model, expansion: Expansion, priced: bool) -> tuple[RideTables, Tables]:
+    def policy(self, model: Model, expansion: Expansion, priced: bool) -> Policies:
         """The policy tables of all parcels, under the plan's prices or none."""
+        begin = time.perf_counter()
         prices = prices_of(model, self.plan.loads, self.plan.hours) if priced and self.seated else None
-        rides = ride_tables(
-            model, expansion, self.parcels, prices, threads=self.threads, progress=self.progress
-        )  # fmt: skip
-        return rides, tables_of(self.net, rides)
+        rides = ride_tables(model, expansion, self.parcels, prices, threads=self.threads, progress=self.progress)
+        return Policies(rides, tables_of(self.net, rides), time.perf_counter() - begin)
 
     @cached_property
-    def priced(self) -> tuple[RideTables, Tables]:
+    def priced(self) -> Policies:
         return self.policy(self.model, self.expansion, True)
 
     @cached_property
-    def unpriced(self) -> tuple[RideTables, Tables]:
+    def unpriced(self) -> Policies:
         return self.priced if not self.seated else self.policy(self.model, self.expansion, False)
 
     @cached_property
-    def new_priced(self) -> tuple[RideTables, Tables]:
+    def new_priced(self) -> Policies:
         return self.policy(self.new_model, self.really, True)
 
     @cached_property
-    def new_unpriced(self) -> tuple[RideTables, Tables]:
+    def new_unpriced(self) -> Policies:
         return self.new_priced if not self.seated else self.policy(self.new_model, self.really, False)
 
 
@@ -176,6 +186,7 @@ def setting_of(
             "give the plan as it was first made, and the closures as incidents of an experiment",
         )  # fmt: skip
     parcels, notices = place(feed, orders.frame, orders.file)
+    _refuse_damaged(plan, parcels)
     begin, end = (to_minute(datetime.fromisoformat(plan.manifest[name])) for name in ("start", "horizon_end"))
     closed = closed or feed
     expansion = expand(feed, begin, end)
@@ -195,6 +206,19 @@ def setting_of(
         progress=progress,
         notices=notices,
     )
+
+
+def _refuse_damaged(plan: Plan, parcels: pl.DataFrame) -> None:
+    """Raises InvalidInput for a plan that does not hold these orders, each with its legs."""
+    faults = []
+    if not plan.parcels["order_id"].equals(parcels["order_id"]):
+        faults.append("parcels.parquet does not hold these orders, each in its place")
+    elif plan.parcels["legs"].null_count() or int(plan.parcels["legs"].sum()) != plan.legs.height:
+        faults.append(f"legs.parquet holds {plan.legs.height:,} legs, and parcels.parquet tells of another number")
+    elif plan.parcels["on_time_probability"].null_count() or plan.parcels["cost"].null_count():
+        faults.append("parcels.parquet lacks chances or costs")
+    if faults:
+        raise InvalidInput("twin.damaged_plan", f"The plan cannot be rehearsed: {faults[0]}.", "plan again")
 
 
 @dataclass(frozen=True)
@@ -230,13 +254,22 @@ def rehearse(
     """
     if not 1 <= runs <= MOST_RUNS:
         raise InvalidInput("twin.runs", f"{runs} runs are not between 1 and {MOST_RUNS:,}.", "give 1 or more")
+    if policy not in POLICIES:
+        raise InvalidInput("twin.policy", f"There is no policy {policy!r}.", f"take one of {', '.join(POLICIES)}")
+    if seed < 0:
+        raise InvalidInput("twin.seed", f"The seed {seed} is below 0.", "give 0 or more")
     if not 0 < every_hours <= 24 * 365:
         raise InvalidInput("twin.every", f"Every {every_hours:g} hours makes no sense.", "give a number above 0")
-    first, later = _tables(setting, policy)
+    if len(setting.parcels) * runs > MOST_OUTCOMES:
+        raise InvalidInput(
+            "twin.too_much", f"{runs} runs of {len(setting.parcels):,} orders keep more than can be held.",
+            "ask for fewer runs, or fewer orders",
+        )  # fmt: skip
+    greedy = policy == "greedy"
+    first = setting.unpriced if greedy else setting.priced
     planned = (setting.plan.parcels["status"] == "planned").to_numpy()
-    rides, tables = first
-    booked = setting.booked if policy == "itinerary" or (setting.seated and policy != "greedy") else None
-    sent = planned if policy != "greedy" else (rides.column >= 0) | planned
+    booked = setting.booked if policy == "itinerary" or (setting.seated and not greedy) else None
+    sent = planned if not greedy else (first.rides.column >= 0) | planned
     seeds = tuple(range(seed, seed + runs))
     found, deciding, moving = [], 0.0, 0.0
     scans, rows = empty(SCANS), len(setting.net.runs)
@@ -244,34 +277,30 @@ def rehearse(
     for number, each in enumerate(seeds):
         begin = time.perf_counter()
         run = Run(
-            setting.net, setting.parcels, policy, rides, tables, booked, sent, trouble, each, cargo=setting.cargo,
-            log=log and number == 0,
+            setting.net, setting.parcels, policy, first.rides, first.tables, booked, sent, trouble, each,
+            cargo=setting.cargo, log=log and number == 0,
         )  # fmt: skip
         spent = 0.0
         if policy == "reoptimise":
             spent = _reoptimised(setting, run, every_hours)
         elif setting.news and setting.known_at < run.end:
             run.advance(max(setting.known_at, run.minute))
-            told = time.perf_counter()
-            run.tell(*later())
-            spent = time.perf_counter() - told
+            if policy == "itinerary":
+                run.tell(first.rides, first.tables)  # what is known to be cancelled is not waited for
+            else:
+                news = setting.new_unpriced if greedy else setting.new_priced
+                run.tell(news.rides, news.tables)
+                spent = news.seconds  # every run has to make them; here they are made once for all
         run.finish()
         found.append(outcome_of(run, setting.parcels, trouble, each))
         deciding += spent
-        moving += time.perf_counter() - begin - spent
+        moving += time.perf_counter() - begin - (spent if policy == "reoptimise" else 0.0)
         carried += run.state.carried / runs
         ran += (run.world.arrive < NEVER) / runs
         if log and number == 0:
             scans = scans_of(run, setting.parcels, found[0], number)
         progress("rehearsal", number + 1, runs)
     return Rehearsal(policy, trouble, seeds, tuple(found), deciding, moving, scans, carried, ran)
-
-
-def _tables(setting: Setting, policy: Policy):
-    """The policy that is looked up, and a way to have the one that knows of the closures."""
-    if policy == "greedy":
-        return setting.unpriced, lambda: setting.new_unpriced
-    return setting.priced, lambda: setting.new_priced
 
 
 def _reoptimised(setting: Setting, run: Run, every_hours: float) -> float:
@@ -286,9 +315,9 @@ def _reoptimised(setting: Setting, run: Run, every_hours: float) -> float:
         # departures have other numbers once some are known not to run
         prices = _plan_again(setting, run, at, known, warm[1] if warm is not None and warm[0] == known else None)
         spent += time.perf_counter() - begin
-        if prices is None:
+        if not run.under_way:
             break
-        warm = known, prices
+        warm = None if prices is None else (known, prices)
         at += every
     return spent
 

@@ -11,6 +11,7 @@ from math import fsum, inf, isfinite, isnan, nextafter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from rookery.planning.replan.disruption import Disruption, Planned, disruption
 from rookery.planning.replan.moves import Settlement, from_here
 from rookery.planning.replan.standing import Standing, standing
 from rookery.planning.replan.tables import changes_table, loads_after, parcel_tables
+from rookery.terms.calibration import Calibration
 from rookery.terms.errors import Conflict, InvalidInput
 from rookery.terms.frames import PLAN_CHANGES, PLAN_CLOSURES, Feed, Orders, empty
 from rookery.terms.policy import refuse_naive
@@ -124,7 +126,9 @@ def replan(
         days = int(plan.manifest["horizon_days"])
         reasons = reasons_of(closed, turn.after, moves.frame, lost, lost & moves.reachable, days, threads, progress)
     with stages("results"):
-        table, legs = parcel_tables(now, which, moves, turn, plan.parcels, plan.legs, reasons)
+        calibration = plan.manifest.get("calibration")
+        told_by = None if calibration is None else msgspec.convert(calibration, Calibration)
+        table, legs = parcel_tables(now, which, moves, turn, plan.parcels, plan.legs, reasons, told_by)
         changes = changes_table(turn, now, affected, which, moves, plan.parcels, table, news)
         apart = np.ones(len(pieces), np.bool_)
         apart[open_] = False

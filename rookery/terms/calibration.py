@@ -23,6 +23,7 @@ class Calibration(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     program: str = "rookery calibration"
     feed_sha256: str = ""
+    policy: str = ""
     runs: int = 0
     seed: int = 0
     trouble: dict[str, float] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from rookery.base.files import irregular
 from rookery.terms.errors import InvalidInput, NotFound
@@ -63,8 +63,10 @@ def read_experiment(path: str | Path) -> Experiment:
 
 def trouble_of(experiment: Experiment) -> Trouble:
     """The trouble of an experiment: its base, with what it changes. Raises InvalidInput for figures without sense."""
-    base = msgspec.to_builtins(TROUBLES[experiment.base])
-    return Trouble(**{**base, **experiment.trouble})
+    strange = list(_strange(experiment.trouble, Trouble.__struct_fields__, "trouble."))
+    if strange:
+        raise InvalidInput("twin.trouble", f"The trouble makes no sense: {'; '.join(strange)}.", "mend the names")
+    return replace(TROUBLES[experiment.base], **experiment.trouble)
 
 
 def _unknown(told: dict[str, Any]) -> Iterable[str]:

@@ -22,6 +22,14 @@ SHARES = (
     "hold_share", "failed_attempt_share",
 )  # fmt: skip
 """Fields of Trouble that are shares, 0 to 1."""
+BOUNDS = {
+    "dwell_sigma": (0.0, 3.0),
+    "delay_minutes": (0.0, 10_080.0),
+    "hold_minutes": (0.0, 43_200.0),
+    "bad_day_factor": (1.0, 100.0),
+    "region_degrees": (0.1, 360.0),
+}
+"""Least and most of the others."""
 
 
 class Trouble(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,12 +74,10 @@ class Trouble(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             if not 0 <= (value := getattr(self, name)) <= 1
         ]
         faults += [
-            f"{name} is {value:g} and should be {least:g} or more"
-            for name, least in (("dwell_sigma", 0), ("delay_minutes", 0), ("hold_minutes", 0), ("bad_day_factor", 1))
-            if not (isfinite(value := getattr(self, name)) and value >= least)
+            f"{name} is {value:g} and should be from {least:g} to {most:,g}"
+            for name, (least, most) in BOUNDS.items()
+            if not (isfinite(value := getattr(self, name)) and least <= value <= most)
         ]
-        if not 0.1 <= self.region_degrees <= 360:
-            faults.append(f"region_degrees is {self.region_degrees:g} and should be from 0.1 to 360")
         if faults:
             raise InvalidInput("twin.trouble", f"The trouble makes no sense: {'; '.join(faults)}.", "mend the numbers")
 
@@ -108,6 +114,15 @@ class Incident(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     capacity_factor: float | None = None
     delay_minutes: int = 0
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        named = [name for name in ("node_id", "lane_id", "departure_id") if getattr(self, name) is not None]
+        naive = [name for name in ("from_at", "until_at") if getattr(self, name).tzinfo is None]
+        if len(named) != 1 or naive:
+            what = f"{' and '.join(naive)} has no offset" if naive else f"it names {' and '.join(named) or 'nothing'}"
+            raise InvalidInput(
+                "twin.incident", f"An incident makes no sense: {what}.", "name one thing, and instants with an offset"
+            )
 
 
 class Experiment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

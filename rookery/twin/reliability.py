@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 TENTHS = 10
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
         2.120, 2.110, 2.101, 2.093, 2.086)  # fmt: skip
-"""Student's t, two-sided 95%, for 1 to 20 degrees of freedom; 1.96 beyond."""
+"""Student's t, two-sided 95%, for 1 to 20 degrees of freedom."""
 
 
 class Measured(Struct, frozen=True):
@@ -30,7 +30,8 @@ def measured(values: list[float]) -> Measured:
     mean = sum(values) / len(values)
     if len(values) == 1:
         return Measured(mean)
-    wide = T_95[len(values) - 2] if len(values) - 1 <= len(T_95) else 1.96
+    degrees = len(values) - 1
+    wide = T_95[degrees - 1] if degrees <= len(T_95) else 1.96 + 2.4 / degrees  # off by 0.006 at most
     return Measured(mean, wide * stdev(values) / sqrt(len(values)))
 
 

@@ -127,6 +127,8 @@ class Run:
         )
         self.log = _log(2 * count if log else 0)
         self.memory = np.empty(count, np.int32), np.empty(count, np.int64)
+        # whoever boards first chooses first, and of these whoever is ready first
+        self.turn = np.lexsort((start, self.cargo.rank)).astype(np.int32)
         self.end = until
         laid_out(self.world, self.cargo, self.booked, self.state, sent)
         self._choose(self.minute)
@@ -144,6 +146,12 @@ class Run:
             self.log, self.mode, until, *self.memory,
         ):  # fmt: skip
             self.log = _log(2 * len(self.log.order) + len(self.cargo.pieces), self.log)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether anything moves, or waits for something that may take it along."""
+        state = self.state
+        return bool(((state.status == MOVING) | ((state.status == WAITING) & (state.target >= 0))).any())
 
     def finish(self) -> None:
         """Let time pass until nothing moves any more."""
@@ -167,7 +175,7 @@ class Run:
         self._choose(self.minute)
 
     def _choose(self, now: int) -> None:
-        set_out(self.world, self.tables, self.cargo, self.booked, self.state, self.columns, self.mode, now)
+        set_out(self.world, self.tables, self.cargo, self.booked, self.state, self.columns, self.mode, now, self.turn)
 
     def standing(self) -> tuple[NDArray[np.bool_], NDArray[np.int32], NDArray[np.int32]]:
         """Who is still on the way (bool, n), the node it is at or on its way to, and the row it is on (-1 = none)."""

@@ -1,4 +1,4 @@
-"""The world of one run: the feed read once more, on its own, and what chance makes of it.
+"""The world of one run: what the feed says really happens, and what chance makes of it.
 
 Departures are those of the network as it stood when the plan was made (rows, by cut-off); what closures nobody knew of
 do to them is read off a second expansion, in which they are matched by departure and schedule.
@@ -132,11 +132,11 @@ def shares(normal: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def region_days(net: Network, degrees: float) -> NDArray[np.int64]:
-    """The region and day of each departure, numbered: its node's square of latitude and longitude, its UTC day."""
+    """The region and planned UTC day of each departure, numbered; a region is a square of latitude and longitude."""
     lat, lon = (net.feed.nodes[name].to_numpy() for name in ("lat", "lon"))
-    square = np.floor((lat + 90) / degrees) * 1000 + np.floor((lon + 180) / degrees)
+    square = np.floor((lat + 90) / degrees) * 10_000 + np.floor((lon + 180) / degrees)
     node = net.runs["from_node"].to_numpy()
-    pair = square[node].astype(np.int64) * 1_000_000 + net.depart // DAY
+    pair = square[node].astype(np.int64) * 1_000_000 + net.runs["depart_at"].to_numpy() // DAY
     return np.unique(pair, return_inverse=True)[1]
 
 
@@ -161,7 +161,8 @@ def world(net: Network, trouble: Trouble, seed: int) -> World:
         late = np.where(
             worst > 0, -trouble.delay_minutes * np.log(np.clip(1 - worst / trouble.delay_share, 1e-12, 1)), 0
         )
-    arrive = net.depart + late.astype(np.int64) + travel
+    depart = net.depart + late.astype(np.int64)
+    arrive = depart + travel
     cancelled = stream(seed, CANCEL).random(count) < trouble.cancel_share
     known_gone = np.full(count, int(NEVER), np.int64)
     known_gone[cancelled] = net.cutoff[cancelled]
@@ -185,10 +186,14 @@ def world(net: Network, trouble: Trouble, seed: int) -> World:
         to=to.astype(np.int32),
         lane=column["lane"].astype(np.int32),
         cutoff=net.cutoff.astype(np.int32),
+        depart=depart.astype(np.int32),
         arrive=np.where(known_gone < NEVER, int(NEVER), arrive).astype(np.int32),
         ready=ready,
         seats=net.seats,
         kilograms=net.kilograms,
+        told=net.runs["cutoff_at"].to_numpy().astype(np.int32),
+        told_seats=np.array(net.runs["capacity_parcels"].to_numpy()),
+        told_kilograms=net.runs["capacity_g"].to_numpy() / 1000.0,
         fixed=np.array(net.runs["cost_per_parcel"].to_numpy()),
         per_kg=np.array(net.runs["cost_per_kg"].to_numpy()),
         known_gone=known_gone.astype(np.int32),
@@ -200,6 +205,7 @@ def world(net: Network, trouble: Trouble, seed: int) -> World:
         limit=limit,
         hourly=hourly,
         begin=hour0,
+        known_at=net.known_at,
     )
 
 
@@ -208,7 +214,7 @@ def _bad_days(net: Network, trouble: Trouble, seed: int, days: int) -> NDArray[n
     if trouble.bad_day_share == 0:
         return None
     worn = net.feed.nodes["kind"].is_in(WORN).to_numpy()
-    return (stream(seed, DAYS).random((len(worn), days)) < trouble.bad_day_share) & worn[:, None]
+    return (trouble.bad_day_share > stream(seed, DAYS).random((days, len(worn))).T) & worn[:, None]
 
 
 def _hourly(net: Network, hour0: int, last: int, bad, factor: float) -> tuple[NDArray[np.int32], NDArray[np.float64]]:

@@ -289,3 +289,20 @@ def test_tables_fit_a_terminal(tiny, tmp_path, width):
     told = console.export_text()
     assert told.count("12,345,678 ± 1,234,567") == 2 and told.count("123,456 ± 12,345") == 4
     assert "…" not in told and max(map(len, told.splitlines())) <= width
+
+
+def test_a_calibration_is_used_and_not_judged_where_it_was_learnt(tmp_path, monkeypatch, capsys):
+    """A plan told by a calibration passes the check; rehearsed in the worlds it was learnt in, a warning names more."""
+    feed, orders, plan_dir = tmp_path / "feed", tmp_path / "orders.csv", tmp_path / "plan"
+    write_orders(sample_orders(read_feed(sample_network("tiny", 7, feed)), 60, 7), orders)
+    twin = ("twin", feed, orders, "--trouble", "rough", "--runs", 3)
+    assert run(capsys, monkeypatch, *twin, "--out", tmp_path / "out")[0] == 0
+    line = tmp_path / "out" / "follow" / "calibration.json"
+    assert run(capsys, monkeypatch, "plan", feed, orders, "--out", plan_dir, "--calibration", line)[0] == 0
+    assert run(capsys, monkeypatch, "check", feed, orders, plan_dir)[0] == 0
+    code, _, told = run(capsys, monkeypatch, *twin, "--plan", plan_dir)
+    assert code == 0 and "--seed 3" in told
+    assert "--seed" not in run(capsys, monkeypatch, *twin, "--plan", plan_dir, "--seed", 3)[2]
+    line.write_text(line.read_text().replace("[", "[2.0,", 1))
+    code, _, told = run(capsys, monkeypatch, "plan", feed, orders, "--out", plan_dir, "--calibration", line)
+    assert code == 1 and "Traceback" not in told and "calibration" in told

@@ -116,6 +116,12 @@ def twin(
                 trials.write_files(folder)
                 draw(trials, folder / "twin.png")
     console.tell_notices((*network.notices, *trials.notices))
+    if trials.judged_where_learnt:
+        console.err.print(
+            "[yellow]warning[/] the plan's calibration was learnt in some of these worlds; --seed "
+            f"{trials.judged_where_learnt} judges it in others.",
+            soft_wrap=True,
+        )
     if as_json:
         console.print_json(console.rounded(trials.summary))
     else:

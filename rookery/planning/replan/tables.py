@@ -15,7 +15,8 @@ from rookery.planning.replan.affected import CANCELLED, DELAYED, MISSED, NO_ROOM
 from rookery.planning.replan.disruption import Disruption
 from rookery.planning.replan.moves import Moves
 from rookery.planning.replan.standing import Standing
-from rookery.planning.results import gather, legs_frame, loads_frame, parcel_numbers, parcels_frame
+from rookery.planning.results import calibrated, gather, legs_frame, loads_frame, parcel_numbers, parcels_frame
+from rookery.terms.calibration import Calibration
 from rookery.terms.frames import PLAN_CHANGES, PLAN_HOURS
 from rookery.terms.time import from_minute
 
@@ -25,11 +26,11 @@ LATE = 0.5
 
 def parcel_tables(
     now: Standing, which: NDArray[np.int64], moves: Moves, turn: Disruption, told: pl.DataFrame, legs: pl.DataFrame,
-    reasons: pl.Series,
+    reasons: pl.Series, calibration: Calibration | None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:  # fmt: skip
     """The plan's parcels and legs (schemas PLAN_PARCELS, PLAN_LEGS), those of `which` as moved, all others as told.
 
-    reasons: a list for each of `which`, empty where planned.
+    reasons: a list for each of `which`, empty where planned; calibration: by which the plan tells chances and promises.
     """
     numbers = parcel_numbers(moves.frame, moves.assignment, moves.which)
     new_legs = legs_frame(turn.after, moves.frame, moves.assignment, moves.which)
@@ -37,6 +38,8 @@ def parcel_tables(
         pl.col("transport_cost") + pl.Series(now.sunk[which]),
         legs=pl.col("legs") + pl.Series(now.flown[which], dtype=pl.Int32),
     )
+    if calibration is not None:
+        new = calibrated(turn.after, moves.frame, new, calibration)
     row = np.arange(len(told))
     row[which] = len(told) + np.arange(len(which))
     parcels = pl.concat([told, new])[row]

@@ -25,10 +25,14 @@ class World(NamedTuple):
     to: NDArray  # int32 (N)
     lane: NDArray  # int32 (N)
     cutoff: NDArray  # int32 (N): as it really is
+    told: NDArray  # int32 (N): as everyone believes before `known_at`
+    depart: NDArray  # int32 (N)
     arrive: NDArray  # int32 (N)
     ready: NDArray  # int32 (N): handled at `to`, were there no queue; NEVER = not in this calendar
     seats: NDArray  # float64 (N)
     kilograms: NDArray  # float64 (N)
+    told_seats: NDArray  # float64 (N): as everyone believes before `known_at`
+    told_kilograms: NDArray  # float64 (N)
     fixed: NDArray  # float64 (N): price a parcel
     per_kg: NDArray  # float64 (N): price a chargeable kilogram
     known_gone: NDArray  # int32 (N): minute from which everyone knows that it will not run; NEVER = it runs
@@ -40,6 +44,7 @@ class World(NamedTuple):
     limit: NDArray  # int32 (M): number of a node with a limit an hour; -1 = none
     hourly: NDArray  # float64 (limited nodes, H): pieces it can finish handling in each clock hour from `begin` on
     begin: int  # minute, a whole hour
+    known_at: int  # minute from which closures are known
 
 
 class Hours(NamedTuple):

@@ -28,6 +28,22 @@ def take(state: State, cargo: Cargo, order: int, row: int, sign: float):
     state.taken[row, 1] += sign * cargo.actual[order]
 
 
+@njit(nogil=True, cache=True, inline="always")
+def cutoff_of(world: World, row: int, now: int):
+    """When a row closes, as far as is known at minute `now`."""
+    return world.cutoff[row] if now >= world.known_at else world.told[row]
+
+
+@njit(nogil=True, cache=True, inline="always")
+def has_room(world: World, state: State, row: int, now: int, pieces: float, kilograms: float):
+    """Whether a seat is free on a row, as far as is known at minute `now`."""
+    most = 1 + FITS
+    known = now >= world.known_at
+    seats = world.seats[row] if known else world.told_seats[row]
+    most_kilograms = world.kilograms[row] if known else world.told_kilograms[row]
+    return state.taken[row, 0] + pieces <= seats * most and state.taken[row, 1] + kilograms <= most_kilograms * most
+
+
 @leaf
 def give_up(cargo: Cargo, booked: Booked, state: State, order: int, until: int):
     """Give back what is booked for an order from its next leg to leg `until`."""
@@ -85,7 +101,7 @@ def choose(
     for leg in range(state.leg[order], booked.end[order]):
         row = booked.rows[leg]
         if row >= 0 and world.frm[row] == state.node[order] and world.known_gone[row] > now:  # noqa: SIM102
-            if world.cutoff[row] >= earliest and not _seen(world, row, after, now):
+            if cutoff_of(world, row, now) >= earliest and not _seen(world, row, after, now):
                 give_up(cargo, booked, state, order, leg)
                 let_go(cargo, state, order)
                 if state.ready[order] < booked.ready[leg]:
@@ -133,11 +149,11 @@ def _sooner(
     block, bit = column // 16, column % 16
     for place in range(_place(tables, node, state.ready[order], after), tables.first[node + 1]):
         row = tables.row[place]
-        if row == booked or tables.cutoff[place] >= world.cutoff[booked]:
+        if row == booked or tables.cutoff[place] >= cutoff_of(world, booked, now):
             return -1
         if (tables.rides[block, place] >> bit) & 1 and row >= 0 and world.known_gone[row] > now:
-            late = world.cutoff[row] < earliest or _seen(world, row, after, now)
-            if not late and fits(world, state.taken, row, cargo.pieces[order], cargo.actual[order]):
+            late = cutoff_of(world, row, now) < earliest or _seen(world, row, after, now)
+            if not late and has_room(world, state, row, now, cargo.pieces[order], cargo.actual[order]):
                 return row
     return -1
 
@@ -161,7 +177,7 @@ def _look_up(
     while place < end:
         if (tables.rides[block, place] >> bit) & 1:
             row = tables.row[place]
-            gone = row < 0 or world.cutoff[row] < earliest or _seen(world, row, after, now)
+            gone = row < 0 or cutoff_of(world, row, now) < earliest or _seen(world, row, after, now)
             if not gone and world.known_gone[row] > now:
                 if mode == GREEDY:
                     wait_for(state, order, row, 0)
@@ -173,7 +189,7 @@ def _look_up(
                     else:
                         wait_for(state, order, first, 0)
                     return
-                if fits(world, state.taken, row, cargo.pieces[order], cargo.actual[order]):
+                if has_room(world, state, row, now, cargo.pieces[order], cargo.actual[order]):
                     let_go(cargo, state, order)
                     take(state, cargo, order, row, 1.0)
                     if first < 0:
@@ -200,13 +216,14 @@ def _stay_on_lane(world: World, booked: Booked, state: State, order: int, now: i
         return
     state.on_plan[order] = True
     earliest = max(state.ready[order], now)
-    if after < 0 and world.cutoff[row] >= earliest and world.known_gone[row] > now:
+    if after < 0 and cutoff_of(world, row, now) >= earliest and world.known_gone[row] > now:
         wait_for(state, order, row, 1)
         return
     lane = world.lane[row]
     end = world.lane_from[lane + 1]
-    earliest = earliest if after < 0 else max(earliest, world.cutoff[after] + 1)
     place = first_after(world.lane_rows, world.lane_from[lane], end, world.cutoff, earliest)
-    while place < end and world.known_gone[world.lane_rows[place]] <= now:
+    while place < end and (
+        world.known_gone[world.lane_rows[place]] <= now or _seen(world, world.lane_rows[place], after, now)
+    ):
         place += 1
     wait_for(state, order, world.lane_rows[place] if place < end else -1, 0)

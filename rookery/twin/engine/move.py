@@ -34,7 +34,7 @@ from rookery.twin.engine.arrays import (
     Tables,
     World,
 )
-from rookery.twin.engine.choose import choose, fits, give_up, let_go, take, wait_for
+from rookery.twin.engine.choose import choose, cutoff_of, fits, give_up, let_go, take, wait_for
 from rookery.twin.engine.hours import worked_off
 from rookery.twin.engine.leaf import leaf
 
@@ -55,23 +55,27 @@ def drawn(seed: int, order: int, leg: int, kind: int):
 
 @leaf
 def set_out(
-    world: World, tables: Tables, cargo: Cargo, booked: Booked, state: State, columns, mode: int, now: int
+    world: World, tables: Tables, cargo: Cargo, booked: Booked, state: State, columns, mode: int, now: int, turn
 ):  # fmt: skip
-    """Let everyone that waits choose anew, knowing what is known at minute `now`; what was waited for is forgotten."""
+    """Let everyone that waits choose anew, knowing what is known at minute `now`; what was waited for is forgotten.
+
+    turn int32 (n): the order in which they choose. All seats that are not booked are free before anyone does.
+    """
     state.waiting[:] = -1
     for order in range(len(cargo.pieces)):
         travelling = state.status[order] == WAITING or state.status[order] == MOVING
-        if travelling and mode != ITINERARY and _broken(world, booked, state, order, now):
-            give_up(cargo, booked, state, order, booked.end[order])
+        if travelling and mode != ITINERARY:
+            if _broken(world, booked, state, order, now):
+                give_up(cargo, booked, state, order, booked.end[order])
+            if state.status[order] == WAITING and state.held[order] == 1 and not state.on_plan[order]:
+                take(state, cargo, order, state.target[order], -1.0)
+            let_go(cargo, state, order)
+    for order in turn:
         if state.status[order] == WAITING:
             if state.held[order] == 2:
                 wait_for(state, order, state.target[order], 2)
-                continue
-            if mode != ITINERARY:
-                if state.held[order] == 1 and not state.on_plan[order]:
-                    take(state, cargo, order, state.target[order], -1.0)
-                let_go(cargo, state, order)
-            choose(world, tables, cargo, booked, state, columns, order, mode, now, -1)
+            else:
+                choose(world, tables, cargo, booked, state, columns, order, mode, now, -1)
 
 
 @leaf
@@ -96,7 +100,7 @@ def advance(
         minute = state.at[0]
         if logged and log.size[0] + len(cargo.pieces) > len(log.order):
             return False
-        row = state.arriving[minute - world.begin] if minute - world.begin < len(state.arriving) else -1
+        row = state.arriving[minute - world.begin] if 0 <= minute - world.begin < len(state.arriving) else -1
         while row >= 0:
             if state.aboard[row] >= 0:
                 _unload(world, hours, tables, cargo, booked, state, columns, luck, log, logged, mode, minute, row)
@@ -238,7 +242,8 @@ def _unload(
         ready = world.ready[row]
         if luck.held[node] > 0 and drawn(luck.seed, order, state.legs[order], HOLD) < luck.held[node]:
             share = drawn(luck.seed, order, state.legs[order], HOLD + 1)
-            ready = min(NEVER, ready + int(-luck.held_minutes * np.log(1.0 - share)))
+            held = min(NEVER, ready + int(-luck.held_minutes * np.log(1.0 - share)))
+            ready = worked_off(hours, node, held, 0, NEVER) if held < NEVER else NEVER
             if logged:
                 log.luck[state.log_at[order]] |= 1 << HOLD
         if world.limit[node] >= 0 and ready < NEVER:
@@ -254,8 +259,11 @@ def _unload(
             give_up(cargo, booked, state, order, booked.end[order])  # where it came some other way round
         else:
             leg = state.leg[order]
-            if leg < booked.end[order] and booked.rows[leg] >= 0 and world.cutoff[booked.rows[leg]] < ready:
+            seat = booked.rows[leg] if leg < booked.end[order] else -1
+            if seat >= 0 and world.frm[seat] == node and cutoff_of(world, seat, minute) < ready:
                 state.missed[order] += 1
+                if mode != ITINERARY:
+                    give_up(cargo, booked, state, order, leg + 1)
             choose(world, tables, cargo, booked, state, columns, order, mode, minute, -1)
         order = after
 
