@@ -13,14 +13,22 @@ OFF, COST_OFF = 0.3, 0.2
 
 
 def run(size: Size, say: Say) -> Result:
-    """Plan, move through several worlds by the policy, and hold shares on time and costs together."""
-    say(f"{size.open_orders:,} orders on the {size.sample} sample, planned with K = {size.open_outcomes}")
-    feed, orders = sampled(size.sample, size.open_orders, roomy)
-    made, setting = set_up(feed, orders, size.open_outcomes, size.threads, horizon_days=size.open_days)
-    say(f"planned; moved through {size.open_runs} worlds")
-    report = report_of(setting, rehearse(setting, "follow", runs=size.open_runs))
-    name = f"no limits, {made.summary['parcels']:,} parcels of the {size.sample} sample, K = {size.open_outcomes}"
-    return Result(shows=shows(name, report), tables=[reliability_table(name, report)])
+    """Plan, move through several worlds by the policy, and hold shares on time and costs together.
+
+    Once for many orders and few days of departures, once for fewer orders and all the days that a plan looks at.
+    """
+    figures, tables = [], []
+    for count, days in ((size.open_orders, size.open_days), (size.open_fewer, None)):
+        say(f"{count:,} orders on the {size.sample} sample, planned with K = {size.open_outcomes}")
+        feed, orders = sampled(size.sample, count, roomy)
+        made, setting = set_up(feed, orders, size.open_outcomes, size.threads, horizon_days=days)
+        say(f"planned; moved through {size.open_runs} worlds")
+        report = report_of(setting, rehearse(setting, "follow", runs=size.open_runs))
+        span = f"{made.manifest['horizon_days']} days of departures"
+        name = f"no limits, {count:,} parcels of the {size.sample} sample, {span}, K = {size.open_outcomes}"
+        figures += shows(name, report)
+        tables.append(reliability_table(name, report))
+    return Result(shows=figures, tables=tables)
 
 
 def shows(name: str, report: Report) -> list[Show]:

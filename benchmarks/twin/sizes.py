@@ -18,6 +18,7 @@ class Size:
     open_orders: int = 1_000_000
     open_outcomes: int = 16
     open_days: int = 21
+    open_fewer: int = 100_000  # over all days that a plan looks at
     open_runs: int = 8
     strained_orders: int = 100_000
     strained_outcomes: int = 8
@@ -40,6 +41,8 @@ LONG = Size(open_runs=30, strained_runs=200)
 SMALLEST = Size(
     sample="tiny",
     open_orders=300,
+    open_fewer=200,
+    open_outcomes=4,
     open_runs=2,
     strained_orders=300,
     strained_runs=3,

@@ -20,9 +20,8 @@ def line() -> dict:
 
 
 def of(line: dict, what: str) -> dict:
-    """The one figure whose name ends so."""
-    [entry] = [entry for entry in line["shows"] if entry["what"].endswith(what)]
-    return entry
+    """The first figure whose name ends so."""
+    return [entry for entry in line["shows"] if entry["what"].endswith(what)][0]
 
 
 def test_the_line_has_the_form_that_readers_of_benchmarks_expect(line: dict) -> None:
