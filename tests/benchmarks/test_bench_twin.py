@@ -21,7 +21,7 @@ def line() -> dict:
 
 def of(line: dict, what: str) -> dict:
     """The first figure whose name ends so."""
-    return [entry for entry in line["shows"] if entry["what"].endswith(what)][0]
+    return next(entry for entry in line["shows"] if entry["what"].endswith(what))
 
 
 def test_the_line_has_the_form_that_readers_of_benchmarks_expect(line: dict) -> None:
