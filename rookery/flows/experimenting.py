@@ -13,7 +13,7 @@ from rookery.base.files import Output, json_says, write_aside
 from rookery.base.progress import Progress, silent
 from rookery.flows.changes import ScaleVolume, apply_changes
 from rookery.flows.planning import Plan, as_orders, plan
-from rookery.flows.rehearsed import Report, report_of
+from rookery.flows.rehearsed import CALIBRATION, Report, report_of
 from rookery.flows.rehearsing import Setting, rehearse, setting_of
 from rookery.network import closures_outside
 from rookery.terms.calibration import Calibration
@@ -231,6 +231,7 @@ def read_calibration(path: str | Path, feed: Feed) -> Calibration:
     Raises NotFound when there is none, InvalidInput when it cannot be used, Conflict for one of another feed.
     """
     path = Path(path)
+    path = path / CALIBRATION if (path / CALIBRATION).is_file() else path  # the folder of a policy does as well
     if not path.is_file():
         raise NotFound("calibration.none_here", f"There is no calibration {path}.", "name DIR/follow/calibration.json")
     try:
@@ -240,6 +241,12 @@ def read_calibration(path: str | Path, feed: Feed) -> Calibration:
             "calibration.unreadable", f"{path} is no calibration: {str(fault).splitlines()[0]}.",
             "take one that `rookery twin --out` wrote",
         ) from fault  # fmt: skip
+    strange = sorted(set(told.later_days) - {"", *feed.services["service_id"]})
+    if strange:
+        raise InvalidInput(
+            "calibration.unknown_service", f"{path} names services that the feed lacks: {', '.join(strange)}.",
+            "correct later_days, or rehearse again",
+        )  # fmt: skip
     if told.feed_sha256 != feed.sha256:
         raise Conflict(
             "calibration.other_feed", f"{path} was learnt on another version of the feed.",

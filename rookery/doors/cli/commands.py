@@ -129,6 +129,9 @@ def plan(
         console.print_json(made.summary)
     else:
         print_plan(made, network, order_book, console.out)
+        if learnt is not None:
+            told = f"Chances and promises are told as {learnt.runs} rehearsals found them ({calibration})."
+            console.out.print(told, soft_wrap=True, markup=False)
         console.out.print(f"Written to [bold]{out}[/].")
     if made.summary["interrupted"]:
         told = f"Stopped; {out} holds the best plan so far, proved to be within {percent(made.summary['gap'], 3)}."

@@ -93,7 +93,7 @@ def twin(
     if what[0] == Path("compare") and len(what) == 3 and not what[0].exists():
         _compare(what[1], what[2], as_json)
         return
-    if len(what) != 2:
+    if len(what) != 2 or (what[0] == Path("compare") and not what[0].exists()):
         raise typer.BadParameter("give FEED and ORDERS, or `compare` and two folders")
     from rookery.base.files import write_aside
     from rookery.doors.cli import console

@@ -31,6 +31,7 @@ NAMES = {
 def print_trials(trials: Trials, console: Console) -> None:
     """Policies side by side, then what the first one tells in more detail."""
     console.print(_policies(trials))
+    console.print(_promises(trials))
     console.print(_mishaps(trials))
     report = trials.reports[0]
     console.print(_reliability(report))
@@ -55,6 +56,14 @@ def _policies(trials: Trials) -> Any:
             one["policy"], _share(one["on_time"]), f"{one['off']:+.2f} pp", _figure(one["cost"]),
             f"{one['cost_off']:+.2f}%",
         )  # fmt: skip
+    return table
+
+
+def _promises(trials: Trials) -> Any:
+    """Promised days are not due times: each has the confidence of its service."""
+    table = _table("delivered by the promised day", ("policy", "share of the planned"))
+    for report in trials.reports:
+        table.add_row(report.summary["policy"], _share(report.summary["promise_kept"]))
     return table
 
 
