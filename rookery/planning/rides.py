@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from numba import njit
 
 from rookery.base.progress import Progress, silent
 from rookery.planning.capacity.demand import columns_of, parcels_of
 from rookery.planning.capacity.passes import Sweeper
 from rookery.planning.capacity.resources import Prices
+from rookery.planning.engine.offers import leading_on
 from rookery.planning.ops import Model, movers
 from rookery.terms.frames import Expansion
 from rookery.terms.rides import RideTables
 
 EXACT_CELLS = 2e9
-"""Columns x departures x outcomes up to which tables are made in 8-byte numbers."""
+"""Columns x departures x outcomes up to which tables are made in 8-byte numbers, with ties broken."""
 WEIGHTS = 8
 """Weights a class; a parcel between two follows the nearer one's policy."""
 
@@ -32,6 +32,8 @@ def ride_tables(
     """The cheapest policy of every parcel (schema PARCELS) under shadow `prices`, as bits.
 
     expansion: what `model` was compiled from. B x P x 2 bytes, B being a sixteenth of the destinations x classes.
+    Of ways of equal cost the earlier delivery is chosen, as in an exact plan; in 4-byte numbers (above EXACT_CELLS)
+    whichever rounding makes cheaper.
     """
     table = model.timetable
     net, order = table.net, table.net.node_rows
@@ -44,11 +46,11 @@ def ride_tables(
     rides = np.zeros((len(columns.blocks), len(order)), np.uint16)
 
     def keep(number, block, value, ride, _) -> None:
-        _leading_on(value, ride, order, rides[number])
+        leading_on(value, ride, order, rides[number])
         progress("rides", number + 1, len(columns.blocks))
 
     if columns.blocks:
-        sweeper = Sweeper(table, model.resources, dtype, threads)
+        sweeper = Sweeper(table, model.resources, dtype, threads, earlier=dtype is np.float64)
         sweeper.sweep(columns, prices or Prices.none(model.resources), loads=False, then=keep)
     column = np.full(len(parcels), -1, np.int32)
     column[moving[mine.number]] = columns.near
@@ -60,15 +62,3 @@ def ride_tables(
         rides=rides,
         column=column,
     )
-
-
-@njit(nogil=True, cache=True)
-def _leading_on(value, ride, order, kept):
-    """Bits of one block by place; without those that ride where nothing leads on, which mean nothing."""
-    for place in range(len(order)):
-        bits = ride[place]
-        if bits != 0:
-            for lane in range(value.shape[1]):
-                if not value[order[place], lane] < np.inf:
-                    bits &= ~(np.uint16(1) << np.uint16(lane))
-        kept[place] = bits

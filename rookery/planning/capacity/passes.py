@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from rookery.planning.capacity.demand import Columns
 from rookery.planning.capacity.resources import Prices, Resources
 from rookery.planning.engine.arrays import Block, Net
-from rookery.planning.engine.scan import buffers, rounding_down, scan_certain, scan_cost
+from rookery.planning.engine.scan import (
+    buffers,
+    rounding_down,
+    scan_certain,
+    scan_cost,
+    scan_exact,
+    with_chance,
+    with_when,
+)
 from rookery.planning.engine.spread import collect, spread, spread_buffers, worth
 from rookery.planning.timetable import Timetable
 from rookery.terms.time import NEVER
@@ -39,14 +47,21 @@ class Swept:
 
 
 class Sweeper:
-    """Sweeps over blocks of columns, with tables that are used again."""
+    """Sweeps over blocks of columns, with tables that are used again.
 
-    def __init__(self, timetable: Timetable, resources: Resources, dtype, threads: int):
+    earlier: of ways of equal cost ride the one that delivers earlier; for 8-byte numbers.
+    """
+
+    def __init__(self, timetable: Timetable, resources: Resources, dtype, threads: int, *, earlier: bool = False):
         self.timetable, self.resources, self.dtype, self.threads = timetable, resources, dtype, threads
+        self.scan = scan_exact if earlier else scan_certain if timetable.outcomes == 1 else scan_cost
+        finer = ("chance", "held_chance", "when", "held_when") if earlier else ()
+        self.tables = ("value", "held", "spare", "ride", *finer)
         self.memory: SimpleQueue = SimpleQueue()
         net = timetable.net
         for _ in range(threads):
-            self.memory.put(buffers(net, dtype) | spread_buffers(net, dtype))
+            memory = buffers(net, dtype) | spread_buffers(net, dtype)
+            self.memory.put(with_when(net, with_chance(net, memory, dtype)) if earlier else memory)
 
     def nets(self, columns: Columns, prices: Prices, shut: NDArray[np.bool_] | None = None) -> dict[float, Net]:
         """The timetable under `prices` for each density; rows that are `shut` (N) cannot be ridden."""
@@ -77,7 +92,6 @@ class Sweeper:
         nets = self.nets(columns, prices, shut)
         numbers = list(range(len(columns.blocks))) if only is None else only
         down = rounding_down(self.dtype, self.timetable.outcomes)
-        scan = scan_certain if self.timetable.outcomes == 1 else scan_cost
         carried = np.zeros((len(self.timetable.net.frm), 2))
         costs = [0.0] * len(numbers)
         turn = _Turn()
@@ -88,7 +102,7 @@ class Sweeper:
             net = nets[density]
             memory = self.memory.get()
             try:
-                scan(net, block, 0, down, int(NEVER), memory["value"], memory["held"], memory["spare"], memory["ride"])
+                self.scan(net, block, 0, down, int(NEVER), *(memory[name] for name in self.tables))
                 costs[place] = worth(memory["value"], demand, share)
                 if loads:
                     spread(
