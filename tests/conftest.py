@@ -1,14 +1,26 @@
-"""Small feeds made by hand: `make_feed(nodes=[...], lanes=[...], ...)`, every column left out at its default."""
+"""What many tests start from.
+
+Small feeds made by hand: `make_feed(nodes=[...], lanes=[...], ...)`, every column left out at its default.
+Real PostgreSQL: `database` for the whole session, `fresh_database` for one test, `make_database()` for a module's own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import date
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from rookery.base.db import Cluster, Database, Urls, upgrade
 from rookery.terms.frames import FEED, ORDERS, Feed, FeedInfo
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -74,3 +86,61 @@ def make_orders() -> Callable[..., pl.DataFrame]:
         return _frame("orders", ORDERS, [{"order_id": f"o{i}", **row} for i, row in enumerate(rows)])
 
     return make
+
+
+# what a test loses when the machine fails is nobody's
+THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A throw-away PostgreSQL of this worker with all migrations applied; `rookery` in it is never connected to."""
+    data = Path(tempfile.mkdtemp(prefix="rookery-tests-"))
+    try:
+        with Cluster(data, changed=THROW_AWAY) as started:
+            upgrade(started.url())
+            yield started
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def make_urls(cluster: Cluster) -> Callable[[], Urls]:
+    """Makes the addresses of a fresh, migrated, empty pair of databases: `make_urls()`."""
+    urls, numbers = cluster.urls(), count(1)
+
+    def make() -> Urls:
+        name = f"test_{next(numbers)}"
+        with psycopg.connect(urls.maintain, autocommit=True) as conn:
+            for database, template in ((name, "rookery"), (f"{name}_keys", "rookery_keys")):
+                # by files: half the time of a copy through WAL, and nothing is left for the last checkpoint
+                conn.execute(f"create database {database} template {template} owner rookery strategy file_copy")
+        return Urls(
+            make_conninfo(urls.main, dbname=name), make_conninfo(urls.keys, dbname=f"{name}_keys"), urls.maintain
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_database(make_urls: Callable[[], Urls]) -> Iterator[Callable[..., Database]]:
+    """Opens a fresh, migrated, empty database: `make_database(size=4)`; closed when the session ends."""
+    with ExitStack() as opened:
+        yield lambda size=4: opened.enter_context(Database.open(make_urls(), size=size))
+
+
+@pytest.fixture(scope="session")
+def database(make_database: Callable[..., Database]) -> Database:
+    """One database for the whole session: tests that use it must not mind what others left there."""
+    return make_database()
+
+
+@pytest.fixture
+def fresh_database(make_urls: Callable[[], Urls]) -> Iterator[Database]:
+    """A fresh, migrated, empty database for one test."""
+    urls = make_urls()
+    with Database.open(urls, size=4) as opened:
+        yield opened
+    with psycopg.connect(urls.maintain, autocommit=True) as conn:
+        for url in (urls.main, urls.keys):
+            conn.execute(f"drop database if exists {conninfo_to_dict(url)['dbname']} with (force)")

@@ -1,4 +1,4 @@
-"""A notice: one finding about one place of an input file."""
+"""A finding about one place of what was handed in: a notice about a file, a fault about a document."""
 
 from __future__ import annotations
 
@@ -32,3 +32,16 @@ class Notice(Struct, frozen=True, omit_defaults=True):
         shown = "" if self.value is None else f" ({self.value!r})"
         more = "" if self.count == 1 else f" [and {self.count - 1} more alike]"
         return f"{self.severity} {self.code} {place}: {self.message}{shown}. {self.remedy}.{more}"
+
+
+class Fault(Struct, frozen=True, omit_defaults=True):
+    """One thing wrong in a document: where (a JSON path such as $.orders[3].weight_g), what, what to do."""
+
+    at: str
+    code: str
+    message: str
+    remedy: str = ""
+
+    def below(self, place: str) -> Fault:
+        """The same fault seen from the document that holds this one at `place` ("$.orders[3]")."""
+        return Fault(place + self.at.removeprefix("$"), self.code, self.message, self.remedy)

@@ -1,0 +1,1 @@
+"""Parties and their keys: who asks, and what they may do."""

@@ -1,0 +1,205 @@
+"""The process of the embedded PostgreSQL: launched, waited for, asked, ended.
+
+`alive.lock` is handed to PostgreSQL itself, so that it is free exactly when no process of it lives, whatever
+postmaster.pid says: also when the number there belongs to some other program by now, and also when the first process
+was killed and its children are still ending.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from psycopg import pq
+
+from rookery.base.db import locks, settings
+from rookery.base.db.account import Account, closing, environment
+from rookery.base.progress import Progress
+from rookery.terms.errors import Unavailable
+
+PORT = 5432  # only in the socket's name
+FAST_S = 60.0  # a fast shutdown writes a checkpoint
+AT_ONCE_S = 10.0
+_POLL_S = 0.02
+_LONGEST_SOCKET = 103  # bytes a socket's path may have, on the systems with the least room
+_SOCKET = f".s.PGSQL.{PORT}"
+
+
+class Postmaster:
+    """PostgreSQL on the cluster in `folder`, its sockets and locks in `run`. Callers hold the start lock."""
+
+    def __init__(self, folder: Path, run: Path):
+        self.folder, self.run = folder, run
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def come_up(
+        self, programs: Path, account: Account, changed: Mapping[str, str], patience_s: float, progress: Progress
+    ) -> None:
+        """Launches PostgreSQL unless it lives, and returns when it takes connections, recovery included.
+
+        Raises Unavailable with the last lines of its log when it ends before, or when `patience_s` is over.
+        """
+        began = time.monotonic()
+        launched = False
+        while True:
+            alive = locks.open_lock(self.run / "alive.lock")
+            if locks.try_exclusive(alive):
+                if launched:
+                    os.close(alive)
+                    raise self._failed("PostgreSQL ended while it was starting")
+                self._launch(alive, programs, account, changed)
+                launched = True
+            os.close(alive)  # the child's copy of the descriptor goes on holding the lock
+            if self.takes_connections():
+                return
+            waited = time.monotonic() - began
+            if waited > patience_s:
+                raise self._failed(f"PostgreSQL does not take connections after {waited:.0f} s")
+            progress("database: starting", int(waited), int(patience_s))
+            time.sleep(_POLL_S)
+
+    def shut_down(self) -> None:
+        """Fast, then at once: the second leaves recovery to the next start, and loses nothing that was acknowledged."""
+        for number, patience_s in ((signal.SIGINT, FAST_S), (signal.SIGQUIT, AT_ONCE_S)):
+            pid = _number(self.folder / "postmaster.pid")
+            if pid is not None and not self.ended():  # something of it lives, so the number is its own
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            if _wait(self.ended, patience_s):
+                break
+        if self._child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(AT_ONCE_S)
+        self._forget_sockets()
+
+    def sockets(self) -> Path:
+        """The folder of the socket, as the settings of the last start name it."""
+        with suppress(OSError):
+            for line in (self.folder / settings.FILE).read_text().splitlines():
+                name, _, value = line.partition(" = ")
+                if name == "unix_socket_directories":
+                    return Path(settings.unquoted(value))
+        return self.run
+
+    def _launch(self, alive: int, programs: Path, account: Account, changed: Mapping[str, str]) -> None:
+        self._clear_strangers()
+        account.give(settings.write(self.folder, self._choose_sockets(account), **changed))
+        log = self.folder / "log"
+        log.mkdir(exist_ok=True, mode=0o700)
+        account.give(log)
+        with (log / "start.log").open("wb") as first_words:
+            account.give(log / "start.log")
+            self._child = subprocess.Popen(
+                account.command(programs / "postgres", "-D", str(self.folder), "-p", str(PORT)),
+                stdin=subprocess.DEVNULL,
+                stdout=first_words,
+                stderr=subprocess.STDOUT,
+                pass_fds=(alive,),
+                start_new_session=True,  # Ctrl-C at the terminal is Rookery's to answer
+                cwd="/",
+                env=environment(),
+                user=account.user,
+                group=account.group,
+                extra_groups=account.extra_groups,
+            )
+
+    def takes_connections(self) -> bool:
+        try:
+            if self._pid_file()[7].strip() != "ready":  # its last line tells how far it is
+                return False
+        except (OSError, IndexError):
+            return False
+        sockets = str(self.sockets()).replace("\\", "\\\\").replace("'", "\\'")
+        return pq.PGconn.ping(f"host='{sockets}' port={PORT} dbname=postgres".encode()) == pq.Ping.OK
+
+    def _pid_file(self) -> list[str]:
+        return (self.folder / "postmaster.pid").read_text().splitlines()
+
+    def _clear_strangers(self) -> None:
+        """Removes the pid file and the socket's that a crash left, when their number is a zombie's or some other
+        program's by now.
+
+        PostgreSQL would take either for a PostgreSQL and refuse to start. Where the process is gone it does so itself;
+        one that somebody started by hand is left to PostgreSQL to find.
+        """
+        for left in (self.folder / "postmaster.pid", self.sockets() / f"{_SOCKET}.lock"):
+            pid = _number(left)
+            if pid is not None and not _is_postgres(pid):
+                left.unlink(missing_ok=True)
+
+    def _choose_sockets(self, account: Account) -> Path:
+        """data/run, or a fresh closed folder with a short name when a socket's path would be too long."""
+        self._forget_sockets()
+        if len(os.fsencode(self.run)) + len(f"/{_SOCKET}") <= _LONGEST_SOCKET:
+            return self.run
+        return account.give(Path(tempfile.mkdtemp(prefix="rookery-", dir="/tmp")))
+
+    def _forget_sockets(self) -> None:
+        """Removes a short folder that an earlier start made."""
+        sockets = self.sockets()
+        if sockets != self.run and sockets.name.startswith("rookery-"):
+            shutil.rmtree(sockets, ignore_errors=True)
+
+    def ended(self) -> bool:
+        """Whether no process of PostgreSQL lives."""
+        if self._child is not None:
+            self._child.poll()
+        alive = locks.open_lock(self.run / "alive.lock")
+        try:
+            return locks.try_exclusive(alive)
+        finally:
+            os.close(alive)
+
+    def _failed(self, what: str) -> Unavailable:
+        log = self.folder / "log"  # its first words are in start.log, until the collector takes over
+        newest = max(log.glob("*.log"), key=lambda path: path.stat().st_mtime, default=log / "none")
+        told = closing(_last_lines(newest)) or "its log says nothing"
+        return Unavailable(
+            "database.not_started",
+            f"{what}: {told}.",
+            f"read {log}, mend what it tells (is the disk full?), and start again",
+        )
+
+
+def _number(file: Path) -> int | None:
+    """The process number in the first line of a file of PostgreSQL's."""
+    try:
+        return int(file.read_text().splitlines()[0])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _is_postgres(pid: int) -> bool:
+    """Whether a process of that number is a PostgreSQL that lives."""
+    if Path("/proc/self/stat").exists():  # asked first: small systems have no ps
+        try:
+            told = Path(f"/proc/{pid}/stat").read_text()  # "7 (postgres) S ..."
+        except OSError:
+            return False
+        name, _, rest = told.rpartition(")")
+        return "postgres" in name and not rest.lstrip().startswith("Z")
+    told = subprocess.run(["ps", "-o", "stat=,comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "postgres" in told.stdout and not told.stdout.lstrip().startswith("Z")
+
+
+def _wait(done: Callable[[], bool], patience_s: float) -> bool:
+    until = time.monotonic() + patience_s
+    while not done():
+        if time.monotonic() > until:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _last_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").splitlines()[-12:]
+    except OSError:
+        return []
