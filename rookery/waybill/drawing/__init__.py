@@ -1,0 +1,1 @@
+"""How a label comes onto paper: bar codes, fonts, the page, the bitmap."""
