@@ -34,6 +34,15 @@ COLUMNS: tuple[Column, ...] = (
 )
 """The columns in the order of the format's description."""
 
+ENDS = ("from", "to")
+PERSON = ("name", "company", "phone", "email", "line1", "line2", "line3", "city", "region")
+"""What the file may say of a person at either end, beside country and postal code."""
+PERSONAL = frozenset(f"{end}_{what}" for end in ENDS for what in PERSON)
+NESTED = ("items", "parcels", "metadata")
+FAULT_COLUMNS = ("row_ref", "fault_codes", "fault_text")
+UNPLANNED: tuple[str, ...] = (*(f"{end}_{what}" for end in ENDS for what in PERSON), *NESTED, *FAULT_COLUMNS)
+"""Columns of the order file that say nothing to a plan: who is to be reached, what is inside, what was wrong."""
+
 NOTICES: dict[str, Code] = (
     FILE_CODES
     | ARCHIVE_CODES

@@ -13,9 +13,10 @@ from rookery.base.columns import keep, keep_first, match_header, parse_rows, tel
 from rookery.base.kinds import minute_text
 from rookery.base.notices import Findings
 from rookery.base.tables import read_table, sha256
-from rookery.orders.model import COLUMNS, HEAVY_G, NOTICES
+from rookery.orders.model import COLUMNS, HEAVY_G, NOTICES, UNPLANNED
 from rookery.terms.errors import InvalidInput
 from rookery.terms.frames import ORDERS, Orders
+from rookery.terms.notice import Notice
 
 _FORMS = (".csv", ".parquet", ".jsonl")
 _IN_MEMORY = "orders"
@@ -65,7 +66,7 @@ def check_orders(frame: pl.DataFrame) -> Orders:
     packed = io.BytesIO()
     orders.write_ipc(packed)
     digest = hashlib.sha256(packed.getbuffer()).hexdigest()
-    return Orders(orders, findings.notices(), digest, _IN_MEMORY, _IN_MEMORY, findings.left_out(_IN_MEMORY))
+    return Orders(orders, _told(findings), digest, _IN_MEMORY, _IN_MEMORY, findings.left_out(_IN_MEMORY))
 
 
 def _read(file: Path, name: str, source: Path, findings: Findings) -> Orders:
@@ -73,11 +74,18 @@ def _read(file: Path, name: str, source: Path, findings: Findings) -> Orders:
     orders = None if frame is None else _judged(frame, name, findings)
     if orders is None or orders.is_empty():
         raise _unusable(str(source), findings)
-    return Orders(orders, findings.notices(), sha256(file), str(source), name, findings.left_out(name))
+    return Orders(orders, _told(findings), sha256(file), str(source), name, findings.left_out(name))
+
+
+def _told(findings: Findings) -> tuple[Notice, ...]:
+    """All findings, but for columns of the format that a plan does not look at."""
+    return tuple(
+        notice for notice in findings.notices() if notice.code != "unknown_column" or notice.value not in UNPLANNED
+    )
 
 
 def _unusable(source: str, findings: Findings) -> InvalidInput:
-    notices = findings.notices()
+    notices = _told(findings)
     errors = sum(notice.count for notice in notices if notice.severity == "error")
     if not errors:
         return InvalidInput("orders.unusable", f"{source} holds no order.", "add a row for each order", notices)

@@ -10,7 +10,7 @@ import pytest
 
 from rookery.base.notices import Code
 from rookery.network.model import NOTICES as OF_FEEDS
-from rookery.orders.model import NOTICES as OF_ORDERS
+from rookery.orders.intake_model import INTAKE_NOTICES as OF_ORDERS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reference" / "notices.md").read_text()

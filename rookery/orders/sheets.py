@@ -1,0 +1,146 @@
+"""The order file's cells as written, people and items included, whatever its form. What reads it is `intake.judge`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import polars as pl
+from msgspec.structs import replace
+
+from rookery.base.columns import match_header
+from rookery.base.csvlines import MAX_RECORD
+from rookery.base.csvtext import is_wide, read_csv
+from rookery.base.files import irregular
+from rookery.base.notices import Findings
+from rookery.base.tables import MAX_BYTES
+from rookery.orders.intake_model import INTAKE_COLUMNS, INTAKE_NOTICES
+from rookery.orders.model import NESTED
+from rookery.terms.errors import InvalidInput
+from rookery.terms.notice import Notice
+
+_BATCH = 50_000
+_NAMES = [column.name for column in INTAKE_COLUMNS]
+FORMS = (".csv", ".parquet", ".jsonl")
+
+
+def read_sheet(path: Path, name: str | None = None) -> tuple[pl.DataFrame, tuple[Notice, ...]]:
+    """The cells of an order file (.csv, .parquet, .jsonl) as written, with the line of each row, and what is wrong
+    with lines that are no rows. Notices show no value: it could be a person's.
+
+    name: what notices call the file, and what its form is told by. Raises InvalidInput, holding every notice, when it
+    cannot be read at all or holds no row.
+    """
+    name = name or path.name
+    findings = Findings(INTAKE_NOTICES)
+    frames: list[pl.DataFrame] = []
+    if why := irregular(path):
+        findings.add("unreadable_file", name, message=why)
+    elif path.stat().st_size > MAX_BYTES:
+        findings.add("file_too_large", name, message=f"files up to {MAX_BYTES:,} bytes are read")
+    elif not name.lower().endswith(FORMS):
+        findings.add("unreadable_file", name, message=f"its name does not end in {', '.join(FORMS)}")
+    elif name.lower().endswith(".parquet"):
+        frames = _read_parquet(path, name, findings)
+    else:
+        reader = read_csv if name.lower().endswith(".csv") else _read_json_lines
+        with path.open("rb") as stream:
+            frames = list(reader(stream, name, INTAKE_COLUMNS, findings))
+    notices = tuple(_without_value(notice) for notice in findings.notices())
+    if not any(frame.height for frame in frames):
+        raise InvalidInput("orders.unusable", f"{name} holds no order.", "correct what is listed", notices)
+    return pl.concat(frames, how="vertical_relaxed"), notices
+
+
+_TELLS_NAMES = {"unknown_column", "duplicate_column"}
+
+
+def _without_value(notice: Notice) -> Notice:
+    return notice if notice.code in _TELLS_NAMES else replace(notice, value=None)
+
+
+def _read_parquet(path: Path, name: str, findings: Findings) -> list[pl.DataFrame]:
+    try:
+        lazy = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        place = match_header(lazy.collect_schema().names(), INTAKE_COLUMNS, findings, name, None)
+        if place is None:
+            return []
+        frame = lazy.select(*place).collect()
+    # a damaged file can make the decoder panic, which is no Exception
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
+        findings.add("unreadable_file", name, message="is no readable Parquet")
+        return []
+    nested = [column for column in NESTED if column in place and frame.schema[column].is_nested()]
+    for column in nested:
+        texts = [None if cell is None else _as_json(cell) for cell in frame[column].to_list()]
+        frame = frame.with_columns(pl.Series(column, texts, dtype=pl.String))
+    return [frame.with_columns(line=pl.int_range(2, 2 + frame.height, dtype=pl.Int64))]
+
+
+def _read_json_lines(stream: BinaryIO, name: str, _: object, findings: Findings) -> Iterator[pl.DataFrame]:
+    if is_wide(stream):
+        findings.add("wrong_encoding", name)
+        return
+    rows: list[dict[str, str | None]] = []
+    lines: list[int] = []
+    line = 0
+    while text := stream.readline(MAX_RECORD):
+        line += 1
+        if len(text) == MAX_RECORD and not text.endswith(b"\n"):
+            findings.add("line_too_long", name, line=line)
+            while (more := stream.readline(MAX_RECORD)) and not more.endswith(b"\n"):
+                pass
+            continue
+        row = _object(text.removeprefix(b"\xef\xbb\xbf") if line == 1 else text, line, name, findings)
+        if row is not None:
+            rows.append(row)
+            lines.append(line)
+        if len(rows) == _BATCH:
+            yield _frame(rows, lines)
+            rows, lines = [], []
+    if rows:
+        yield _frame(rows, lines)
+
+
+def _object(text: bytes, line: int, name: str, findings: Findings) -> dict[str, str | None] | None:
+    """The known cells of a line's object as text; None when there is none (told, unless the line is blank)."""
+    if not text.strip():
+        return None
+    try:
+        row = msgspec.json.decode(text)
+    except UnicodeDecodeError:
+        findings.add("invalid_utf8", name, line=line)
+        return None
+    except (msgspec.DecodeError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        findings.add("bad_json", name, line=line)
+        return None
+    cells: dict[str, str | None] = {}
+    for column in _NAMES:
+        cell = row.get(column)
+        if isinstance(cell, (list, dict)):
+            if column not in NESTED:
+                findings.add("nested_value", name, line=line, column=column)
+                return None
+            cell = _as_json(cell)
+        cells[column] = cell if cell is None or isinstance(cell, str) else str(cell)
+    return cells
+
+
+def _frame(rows: list[dict[str, str | None]], lines: list[int]) -> pl.DataFrame:
+    cells = {name: [row[name] for row in rows] for name in _NAMES}
+    schema = dict.fromkeys(_NAMES, pl.String) | {"line": pl.Int64}
+    return pl.DataFrame(cells | {"line": lines}, schema=schema)
+
+
+def _as_json(cell: Any) -> str:
+    """A list or object of a file as the JSON text that a CSV cell would hold; fields without a value are left out."""
+    if isinstance(cell, list):
+        cell = [
+            {key: value for key, value in entry.items() if value is not None} if isinstance(entry, dict) else entry
+            for entry in cell
+        ]
+    return msgspec.json.encode(cell).decode()

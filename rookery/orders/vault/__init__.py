@@ -1,0 +1,26 @@
+"""The vault: people's names and addresses, encrypted, each with a data key of its own that can be destroyed."""
+
+from rookery.orders.vault.kept import drop_expired, keep_rows, kept_rows, row_ref
+from rookery.orders.vault.keyring import Keyring, add_master_key
+from rookery.orders.vault.keys import prepare, rotate
+from rookery.orders.vault.model import Broken, Erased, Expired
+from rookery.orders.vault.store import erase, erase_reference, open_people, seal_as, seal_people
+
+__all__ = [
+    "Broken",
+    "Erased",
+    "Expired",
+    "Keyring",
+    "add_master_key",
+    "drop_expired",
+    "erase",
+    "erase_reference",
+    "keep_rows",
+    "kept_rows",
+    "open_people",
+    "prepare",
+    "rotate",
+    "row_ref",
+    "seal_as",
+    "seal_people",
+]

@@ -1,0 +1,179 @@
+"""The vault in PostgreSQL: people sealed, opened, erased for good, kept apart by party, and keys re-wrapped."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from rookery.base.db import Database
+from rookery.orders import vault
+from rookery.orders.addresses import Address
+from rookery.orders.vault import Erased, Expired, Keyring
+from rookery.orders.vault.keys import digest_key
+from rookery.terms.errors import NotFound
+from rookery.terms.ids import new_id
+
+NOW = datetime(2026, 9, 15, 12, tzinfo=UTC)
+PEOPLE = [Address(name=f"Ada Example {n}", lines=("Straße 1",), city="Berlin", country="DE") for n in range(25)]
+RING = Keyring({1: bytes(32)})
+MERCHANT = frozenset({"merchant"})
+
+
+@pytest.fixture
+def keys(database: Database) -> Iterator[psycopg.Connection]:
+    """The database of data keys, in autocommit."""
+    with psycopg.connect(database.urls.keys, autocommit=True) as conn:
+        vault.prepare(conn)
+        yield conn
+
+
+@pytest.fixture
+def party() -> str:
+    return new_id("pty", NOW)
+
+
+def seal(database: Database, keys: psycopg.Connection, party: str, people=PEOPLE, ring: Keyring = RING) -> list[str]:
+    with database.transaction(party, MERCHANT) as conn:
+        return vault.seal_people(conn, keys, ring, party, False, people, NOW)
+
+
+def opened(database: Database, keys: psycopg.Connection, party: str, ids: list[str], ring: Keyring = RING):
+    with database.transaction(party, MERCHANT) as conn:
+        return vault.open_people(conn, keys, ring, ids)
+
+
+def test_people_come_back_in_order_and_alike_ones_stay_apart(database, keys, party):
+    """Each gets an id of their own, also when two are alike, and opens as sealed."""
+    ids = seal(database, keys, party, [*PEOPLE, PEOPLE[0]])
+    assert len(set(ids)) == 26
+    found = opened(database, keys, party, ids)
+    assert [found[person] for person in ids] == [*PEOPLE, PEOPLE[0]]
+
+
+def test_nothing_of_a_person_is_readable_in_the_database(database, keys, party):
+    """Neither the bodies nor the keys' table hold a name."""
+    ids = seal(database, keys, party)
+    with database.transaction(party, MERCHANT) as conn:
+        rows = conn.execute("select * from vault.people where person_id = any(%s)", (ids,)).fetchall()
+    rows += keys.execute("select * from vault_keys.person_key where person_id = any(%s)", (ids,)).fetchall()
+    assert len(rows) == 2 * len(ids)
+    assert not any(b"Example" in bytes(cell) for row in rows for cell in row if isinstance(cell, bytes))
+
+
+def test_another_party_sees_nobody_and_erases_nobody(database, keys, party):
+    """Ids that are guessed open nothing, and erasing them does nothing."""
+    ids = seal(database, keys, party)
+    stranger = new_id("pty", NOW)
+    assert opened(database, keys, stranger, ids) == {}
+    with database.transaction(stranger, MERCHANT) as conn:
+        assert vault.erase(conn, keys, ids, NOW) == []
+    assert len(opened(database, keys, party, ids)) == len(ids)
+
+
+def test_an_erased_person_stays_erased_in_a_restored_backup(database, keys, party):
+    """Bodies that are put back after erasing do not open, with their tombstone or without."""
+    ids = seal(database, keys, party)
+    with database.transaction(party, MERCHANT) as conn:
+        backup = conn.execute("select * from vault.people where person_id = any(%s)", (ids,)).fetchall()
+    with database.transaction(party, MERCHANT) as conn:
+        assert vault.erase(conn, keys, ids[:20], NOW) == sorted(ids[:20])
+    found = opened(database, keys, party, ids)
+    assert [found[person] for person in ids[:20]] == [Erased(NOW)] * 20
+    assert [found[person] for person in ids[20:]] == PEOPLE[20:]
+    with database.transaction(party, MERCHANT) as conn:  # an older backup of the main database comes back
+        conn.execute("delete from vault.people where party_id = %s", (party,))
+        conn.execute("delete from vault.erased where party_id = %s", (party,))
+        conn.cursor().executemany("insert into vault.people values (%s, %s, %s, %s, %s, %s)", backup)
+    found = opened(database, keys, party, ids)
+    assert [found[person] for person in ids[:20]] == [Erased(None)] * 20
+    assert [found[person] for person in ids[20:]] == PEOPLE[20:]
+
+
+def test_erasing_twice_keeps_the_first_date(database, keys, party):
+    """The second call does no harm and the tombstone keeps its time."""
+    ids = seal(database, keys, party)
+    for at in (NOW, NOW + timedelta(days=1)):
+        with database.transaction(party, MERCHANT) as conn:
+            assert vault.erase(conn, keys, ids, at) == sorted(ids)
+    assert set(opened(database, keys, party, ids).values()) == {Erased(NOW)}
+
+
+def test_a_failed_transaction_leaves_no_body_and_no_harm(database, keys, party):
+    """Keys without bodies stay behind and are nobody's."""
+    ids: list[str] = []
+    with pytest.raises(ZeroDivisionError), database.transaction(party, MERCHANT) as conn:
+        ids += vault.seal_people(conn, keys, RING, party, False, PEOPLE, NOW)
+        raise ZeroDivisionError
+    assert opened(database, keys, party, ids) == {}
+
+
+def test_a_tampered_body_is_told(database, keys, party):
+    """Two people's bodies exchanged in the database do not open as each other."""
+    one, two = seal(database, keys, party, PEOPLE[:2])
+    with database.owner() as conn:
+        conn.execute("alter table vault.people no force row level security")
+        conn.execute(
+            "update vault.people p set body = q.body from vault.people q where p.person_id = %s and q.person_id = %s",
+            (one, two),
+        )
+        conn.execute("alter table vault.people force row level security")
+    with pytest.raises(vault.Broken, match=one):
+        opened(database, keys, party, [one, two])
+
+
+def test_rotation_rewraps_all_keys_and_is_taken_up_where_it_stopped(fresh_database, party):
+    """Stopped after a batch it goes on with the rest; then the old master key is not needed any more."""
+    new = Keyring({2: secrets.token_bytes(32), 1: bytes(32)})
+    with psycopg.connect(fresh_database.urls.keys, autocommit=True) as keys:
+        vault.prepare(keys)
+        ids = seal(fresh_database, keys, party)
+        digest = digest_key(keys, RING)
+
+        def stop(stage: str, done: int, total: int) -> None:
+            assert total == 26
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            vault.rotate(keys, new, stop, batch=10)
+        left = keys.execute("select count(*) from vault_keys.person_key where master_version = 1").fetchone()
+        assert left == (16,)
+        assert len(opened(fresh_database, keys, party, ids, new)) == 25
+        assert vault.rotate(keys, new, batch=10) == 16
+        assert vault.rotate(keys, new) == 0
+        alone = Keyring({2: new._secrets[2]})
+        assert [opened(fresh_database, keys, party, ids, alone)[person] for person in ids] == PEOPLE
+        assert digest_key(keys, alone) == digest
+        with pytest.raises(NotFound):
+            vault.rotate(keys, Keyring({3: bytes(32)}))
+
+
+def test_connections_that_would_lose_keys_are_refused(database, keys, party):
+    """A keys connection whose commit might be forgotten is a mistake of the caller's."""
+    with psycopg.connect(database.urls.keys) as forgetful, pytest.raises(ValueError, match="autocommit"):
+        seal(database, forgetful, party)
+    with database.keys() as inside, pytest.raises(ValueError, match="transaction"):
+        vault.rotate(inside, RING)
+
+
+def test_kept_rows_come_back_to_their_party_until_they_expire(database, keys, party):
+    """Seven days the row opens, for its own party; then neither the row nor any copy of it."""
+    upload, rows = new_id("upl", NOW), {2: {"to_name": "Ada"}, 17: {"to_phone": "1"}}
+    refs = [vault.row_ref(upload, 2), vault.row_ref(upload, 17), vault.row_ref(upload, 3), "nonsense"]
+    with database.transaction(party, MERCHANT) as conn:
+        vault.keep_rows(conn, keys, RING, party, False, upload, rows, NOW)
+        backup = conn.execute("select * from vault.kept_row where upload_id = %s", (upload,)).fetchall()
+    with database.transaction(party, MERCHANT) as conn:
+        found = vault.kept_rows(conn, keys, RING, party, False, refs, NOW + timedelta(days=6))
+    assert found == {refs[0]: rows[2], refs[1]: rows[17], refs[2]: Expired(), refs[3]: Expired()}
+    stranger = new_id("pty", NOW)
+    with database.transaction(stranger, MERCHANT) as conn:
+        assert set(vault.kept_rows(conn, keys, RING, stranger, False, refs, NOW).values()) == {Expired()}
+    with database.transaction(party, MERCHANT) as conn:
+        assert vault.drop_expired(conn, keys, NOW + timedelta(days=6)) == 0
+        assert vault.drop_expired(conn, keys, NOW + timedelta(days=7)) == 2
+        conn.cursor().executemany("insert into vault.kept_row values (%s, %s, %s, %s, %s, %s)", backup)
+        assert set(vault.kept_rows(conn, keys, RING, party, False, refs, NOW).values()) == {Expired()}
