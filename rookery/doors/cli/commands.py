@@ -11,6 +11,8 @@ import typer
 import rookery
 from rookery.doors.cli.capacity import EXAMPLES as OF_CAPACITY
 from rookery.doors.cli.capacity import capacity
+from rookery.doors.cli.db import db_app
+from rookery.doors.cli.keys import keys_app, parties_app
 from rookery.doors.cli.options import (
     Feed,
     Gap,
@@ -27,8 +29,21 @@ from rookery.doors.cli.options import (
     instant,
     within,
 )
+from rookery.doors.cli.publish import (
+    OF_ACTIVATE,
+    OF_LIST,
+    OF_PUBLISH,
+    OF_ROLLBACK,
+    activate,
+    listing,
+    publish,
+    rollback,
+)
+from rookery.doors.cli.record import IMPORT_EXAMPLES, import_orders, labels_app, numbers_app, vault_app
 from rookery.doors.cli.replan import EXAMPLES as OF_REPLAN
 from rookery.doors.cli.replan import replan
+from rookery.doors.cli.serve import EXAMPLES as OF_SERVE
+from rookery.doors.cli.serve import serve
 from rookery.doors.cli.twin import EXAMPLES as OF_TWIN
 from rookery.doors.cli.twin import twin
 from rookery.doors.cli.whatif import EXAMPLES, whatif
@@ -46,10 +61,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-network_app = typer.Typer(help="Sample networks.", no_args_is_help=True)
-orders_app = typer.Typer(help="Sample orders.", no_args_is_help=True)
+network_app = typer.Typer(help="Networks: samples, and versions in the system of record.", no_args_is_help=True)
+orders_app = typer.Typer(help="Orders: samples, and files taken into the system of record.", no_args_is_help=True)
 app.add_typer(network_app, name="network")
 app.add_typer(orders_app, name="orders")
+app.add_typer(parties_app, name="parties")
+app.add_typer(keys_app, name="keys")
+app.add_typer(numbers_app, name="numbers")
+app.add_typer(labels_app, name="labels")
+app.add_typer(vault_app, name="vault")
+app.add_typer(db_app, name="db")
+app.command(epilog=OF_SERVE)(serve)
+orders_app.command("import", epilog=IMPORT_EXAMPLES)(import_orders)
+network_app.command("publish", epilog=OF_PUBLISH)(publish)
+network_app.command("activate", epilog=OF_ACTIVATE)(activate)
+network_app.command("rollback", epilog=OF_ROLLBACK)(rollback)
+network_app.command("list", epilog=OF_LIST)(listing)
 
 
 @app.callback(invoke_without_command=True)

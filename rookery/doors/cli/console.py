@@ -109,6 +109,9 @@ def tell_error(fault: RookeryError) -> None:
     """What is wrong, where, and the next action, on stderr."""
     err.print(f"[bold red]error[/] {escape(fault.code)}: {escape(fault.what)}")
     tell_notices(fault.notices)
+    for one in fault.faults[:SHOWN]:
+        remedy = f": {one.remedy}" if one.remedy else ""
+        err.print(f"  {one.at.removeprefix('$.')}: {one.message}{remedy}", markup=False)
     err.print(f"[bold]Next:[/] {escape(fault.action)}.")
 
 

@@ -35,6 +35,14 @@ def main() -> None:
             "Next: check that the path is right, that you may write there, and that the disk is not full.\n"
         )
         raise SystemExit(1) from None
+    except ModuleNotFoundError as fault:
+        if os.environ.get("ROOKERY_TRACEBACK") or (fault.name or "").startswith("rookery"):
+            raise
+        sys.stderr.write(
+            f"error: {fault.name} is not installed, which this command needs.\n"
+            "Next: pip install 'rookery[server,samples,pictures]', or ./run setup in a source checkout.\n"
+        )
+        raise SystemExit(1) from None
     except Exception as fault:
         if os.environ.get("ROOKERY_TRACEBACK"):
             raise

@@ -1,0 +1,121 @@
+"""The composition root: the only place where parts are wired together. A door opens a house and acts through it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+import rookery.base.access.ops
+import rookery.flows.accepting
+import rookery.flows.labelling
+import rookery.flows.numbering
+import rookery.flows.ordering
+import rookery.flows.parcels
+import rookery.flows.people
+import rookery.flows.publishing
+import rookery.flows.quoting
+import rookery.flows.shipments
+import rookery.flows.trackers
+import rookery.flows.uploading
+import rookery.flows.waving
+from rookery.base import jobs
+from rookery.base.clock import WALL, Clock
+from rookery.base.db import MAIN, Database, server, upgrade
+from rookery.base.operations import SYSTEM, Context, Who
+from rookery.base.progress import Progress, silent
+from rookery.base.signing import Signer
+from rookery.flows.desks import Desks
+from rookery.network.store import Feeds
+from rookery.orders.vault.keyring import Keyring
+from rookery.orders.vault.keys import prepare
+from rookery.terms.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class House:
+    """A running system of record: its database, its clock and its parts."""
+
+    data: Path
+    database: Database
+    clock: Clock
+    parts: dict[type, Any]
+
+    def context(self, who: Who = SYSTEM, readonly: bool = False) -> Context:
+        """What one act works with; a context manager."""
+        return Context(self.database, self.clock, who, self.parts, readonly)
+
+
+def data_folder(given: Path | None) -> Path:
+    """Where everything is kept: as told, else ROOKERY_HOME, else the user's data folder. Raises InvalidInput."""
+    if given is not None:
+        return given.resolve()
+    if os.environ.get("ROOKERY_HOME"):
+        return Path(os.environ["ROOKERY_HOME"]).resolve()
+    home = os.environ.get("XDG_DATA_HOME") or (os.environ.get("HOME") and f"{os.environ['HOME']}/.local/share")
+    if not home:
+        raise InvalidInput("data.no_folder", "There is no home folder to keep data in.", "name one: --data DIR")
+    return Path(home) / "rookery"
+
+
+@contextmanager
+def open_house(
+    data: Path, *, clock: Clock = WALL, size: int = 8, migrate: bool = True, progress: Progress = silent
+) -> Iterator[House]:
+    """The system of record in a data folder: PostgreSQL started or attached to, migrated, and left when done."""
+    postgres = server(data, progress)
+    postgres.start()
+    try:
+        if migrate:
+            upgrade(postgres.url(MAIN), progress)
+        with Database.open(postgres, size=size) as database:
+            if migrate:
+                make_ready(database, clock)
+            yield House(data, database, clock, wire(data, database))
+    finally:
+        postgres.stop()
+
+
+def make_ready(database: Database, clock: Clock = WALL) -> None:
+    """What a migrated database needs before its first act: tables of keys and of jobs, numbers to try out with."""
+    with database.keys() as keys:
+        prepare(keys)
+    with database.owner() as owner:
+        jobs.install(owner)
+    for test in (False, True):
+        with Context(database, clock, structs.replace(SYSTEM, test=test)) as ctx:
+            rookery.flows.numbering.add_demonstration_ranges(ctx)
+
+
+def wire(data: Path, database: Database) -> dict[type, Any]:
+    """The parts that acts ask for, by class."""
+    feeds = Feeds()
+    return {
+        Feeds: feeds,
+        Desks: Desks(feeds),
+        Keyring: Keyring.read(os.environ, data),
+        Signer: Signer.read(data),
+    }
+
+
+ACTS = (
+    rookery.base.access.ops,
+    rookery.flows.accepting,
+    rookery.flows.labelling,
+    rookery.flows.numbering,
+    rookery.flows.ordering,
+    rookery.flows.parcels,
+    rookery.flows.people,
+    rookery.flows.publishing,
+    rookery.flows.quoting,
+    rookery.flows.shipments,
+    rookery.flows.trackers,
+    rookery.flows.uploading,
+    rookery.flows.waving,
+)
+"""Modules that enter acts into the table; importing them is what does it."""

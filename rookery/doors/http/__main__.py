@@ -1,0 +1,61 @@
+"""The HTTP server's process: `python -m rookery.doors.http HOST PORT DATA`. `rookery serve` starts and watches it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from pathlib import Path
+
+from granian import Granian  # type: ignore[attr-defined]
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+
+DATA = "ROOKERY_SERVED_DATA"
+THREADS_LEAVE_S = 15
+SWITCH_S = 0.0005
+HEADERS_S, HEADERS_BYTES = 10, 64 << 10
+"""How long a request's headers may take to come, and how large they may be."""
+
+
+def application():
+    """The application of one worker process, opened over the data folder that the environment names."""
+    from rookery.app import open_house
+    from rookery.doors.http.application import build
+    from rookery.doors.http.server import Server
+
+    # acts compute in threads beside the event loop: switched soon, so that an answer waits for no other's computing
+    sys.setswitchinterval(SWITCH_S)
+    opened = open_house(Path(os.environ[DATA]), size=24, migrate=False)
+    house = opened.__enter__()
+
+    def close() -> None:
+        opened.__exit__(None, None, None)
+
+    app = build(Server(house.database, house.clock, house.parts), close)
+    gc.collect()
+    gc.freeze()  # what is here now stays: looking through it for garbage again and again would hold up answers
+    return app
+
+
+def main() -> None:
+    """Serve until told to stop; then what is under way is finished first."""
+    host, port, data = sys.argv[1:]
+    os.environ[DATA] = data
+    Granian(
+        "rookery.doors.http.__main__:application",
+        address=host,
+        port=int(port),
+        interface=Interfaces.ASGI,
+        factory=True,
+        websockets=False,
+        log_access=False,
+        log_level="warning",  # type: ignore[arg-type]
+        http1_settings=HTTP1Settings(header_read_timeout=1000 * HEADERS_S, max_buffer_size=HEADERS_BYTES),
+        respawn_failed_workers=True,
+        workers_kill_timeout=THREADS_LEAVE_S,
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()

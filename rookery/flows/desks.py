@@ -1,0 +1,140 @@
+"""Desks kept ready in a server: the active network compiled over the days ahead, under what is full by now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from rookery.base import sets
+from rookery.base.operations import Context
+from rookery.flows.counter import OUTCOMES, Counter, Room, counter_of
+from rookery.flows.planning import horizon_of, model_of
+from rookery.network.store import Feeds, active_feed
+from rookery.planning.capacity.resources import Prices
+from rookery.planning.desk import Ask, Desk
+from rookery.planning.ops import Model, instants
+from rookery.planning.results import prices_of
+from rookery.terms.frames import FEED, PLAN_HOURS, PLAN_LOADS, Feed, FeedInfo, empty
+from rookery.terms.goods import DEFAULT_CONFIDENCE
+from rookery.terms.time import DAY, from_minute, to_minute
+
+LOOK_S = 2.0
+"""How often a desk asks which network is active and what is booked."""
+
+
+@dataclass
+class _Kept:
+    counter: Counter
+    start: int
+    loads: tuple
+    looked: float
+
+
+@dataclass
+class Desks:
+    """The counters of a server, live and test; refreshed when another network is active, another day has begun, or
+    other loads are booked.
+    """
+
+    feeds: Feeds
+    horizon_days: int | None = None
+    _of: dict[bool, _Kept] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def counter(self, ctx: Context) -> Counter:
+        """The counter that counts now. Raises NotFound when no network is active."""
+        kept, now = self._of.get(ctx.who.test), time.monotonic()
+        if kept is not None and now - kept.looked < LOOK_S:
+            return kept.counter
+        if kept is not None and not self._lock.acquire(blocking=False):
+            return kept.counter  # somebody else is looking
+        if kept is None:
+            self._lock.acquire()
+        try:
+            return self._look(ctx, now)
+        finally:
+            self._lock.release()
+
+    def _look(self, ctx: Context, now: float) -> Counter:
+        active = active_feed(ctx.conn, ctx.who.test)
+        kept, at = self._of.get(ctx.who.test), ctx.clock.now()
+        asked = {"feed": active.feed_id, "test": ctx.who.test, "now": at}
+        loads = ctx.conn.execute(f"select {_SUMS} {_LOADS}".encode(), asked).fetchone() or ()
+        if kept is not None and kept.counter.feed_id == active.feed_id and kept.start > to_minute(at) - DAY:
+            if kept.loads != loads:
+                kept.counter = replace(kept.counter, room=_room(ctx, kept.counter.model, asked))
+                kept.loads = loads
+            kept.looked = now
+            return kept.counter
+        feed, start = self.feeds.get(ctx.conn, active.feed_id), to_minute(at)
+        model = model_of(feed, start, horizon_of(feed, self.horizon_days), OUTCOMES)
+        counter = counter_of(active.feed_id, model, _room(ctx, model, asked))
+        self._of[ctx.who.test] = _Kept(counter, start, loads, now)
+        return counter
+
+
+_LOADS = "from planning.loads where feed_id = %(feed)s and test = %(test)s and depart_at > %(now)s"
+_SUMS = "count(*), sum(parcels), sum(grams), sum(shadow_price), sum(shadow_price_per_kg)"
+
+
+def _room(ctx: Context, model: Model, asked: dict[str, Any]) -> Room:
+    """What is left by now, of every departure with a limit."""
+    columns = "departure_id, depart_at, parcels, grams, shadow_price, shadow_price_per_kg"
+    booked = sets.read(
+        ctx.conn, f"select {columns} {_LOADS}", {name: PLAN_LOADS[name] for name in columns.split(", ")}, asked
+    )
+    seats, grams = model.resources.seats.copy(), model.resources.kilograms * 1000.0
+    if booked.height:
+        known = pl.DataFrame(
+            {
+                "departure_id": model.feed.departures["departure_id"].gather(model.timetable.departure),
+                "depart_at": instants(model.timetable.depart),
+                "row": np.arange(len(seats)),
+            }
+        )
+        found = booked.join(known, on=["departure_id", "depart_at"])
+        rows = found["row"].to_numpy()
+        seats[rows] -= found["parcels"].to_numpy()
+        grams[rows] -= found["grams"].to_numpy()
+    limited = np.flatnonzero(np.isfinite(seats) | np.isfinite(grams))
+    slack = 1e-9  # loads are sums of expectations
+    worth = booked.with_columns(capacity_parcels=pl.lit(None, pl.Float64), capacity_g=pl.lit(None, pl.Float64))
+    prices = prices_of(model, worth.select(*PLAN_LOADS), empty(PLAN_HOURS))
+    return Room(limited, seats[limited] + slack, grams[limited] + slack, prices)
+
+
+def warm_up() -> None:
+    """Compile what quotes are computed with, or load it as compiled before: half a minute once, then a second."""
+    at = 29_600_000  # any minute
+    rows: dict[str, dict[str, Any]] = {
+        "nodes": {"node_id": "A", "kind": "hub", "lat": 0.0, "lon": 0.0, "country": "BE", "timezone": "UTC"},
+        "lanes": {"lane_id": "L", "from_node": "A", "to_node": "B", "mode": "truck", "accepts": ["general"]},
+        "departures": {
+            "departure_id": "D",
+            "lane_id": "L",
+            "calendar_id": "C",
+            "depart_minute": 600,
+            "transit_minutes": 60,
+        },
+        "calendars": {
+            "calendar_id": "C",
+            "start_on": from_minute(at).date(),
+            "end_on": from_minute(at + 9 * DAY).date(),
+        },
+    }
+    frames: dict[str, Any] = {name: empty(schema) for name, schema in FEED.items()}
+    for name, row in rows.items():
+        usual = dict.fromkeys(FEED[name]) | {"handling_minutes": 0, "cutoff_minutes": 0, "cost_per_parcel": 1.0}
+        usual |= {column: True for column, kind in FEED[name].items() if kind == pl.Boolean} | {"cost_per_kg": 0.0}
+        frames[name] = pl.DataFrame([{column: {**usual, **row}[column] for column in FEED[name]}], schema=FEED[name])
+    frames["nodes"] = pl.concat([frames["nodes"], frames["nodes"].with_columns(node_id=pl.lit("B"))])
+    model = model_of(Feed(FeedInfo("warm-up", "0", "EUR"), **frames), at, 7, OUTCOMES)
+    ask = Ask(
+        origin=0, destination=1, zone=-1, start_at=at, weight_g=1.0, side_mm=0.0, chargeable_g=1.0, goods=0, modes=255
+    )  # fmt: skip
+    Desk(model, Prices.none(model.resources)).offers(ask, DEFAULT_CONFIDENCE)

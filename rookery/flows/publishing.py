@@ -1,0 +1,134 @@
+"""Public acts about versions of the network: publish, activate, roll back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from rookery.base.audit import note
+from rookery.base.operations import Context, operation
+from rookery.base.paging import Limit, Page, page
+from rookery.network import validate_feed
+from rookery.network.store import (
+    MOST_BYTES,
+    FeedRecord,
+    activations,
+    active_feed,
+    add_activation,
+    add_feed,
+    find_active,
+    get_feed,
+    list_feeds,
+    unpack,
+    was_active_before,
+)
+from rookery.terms.errors import InvalidInput
+from rookery.terms.ids import new_id
+
+FeedId = Annotated[str, Meta(max_length=40, examples=["fed_01m8hyvan558x4225mfmdh7nwt"])]
+READERS = ("merchant", "courier", "operator")
+
+
+class NewFeed(Struct, frozen=True, forbid_unknown_fields=True):
+    """A network feed, packed."""
+
+    content: Annotated[bytes, Meta(description="The feed as a .zip of its files.")]
+    activate: Annotated[bool, Meta(description="Let it count at once.")] = False
+
+
+class Published(Struct, frozen=True):
+    """A feed as kept. again: the same contents were published before, and nothing was added."""
+
+    feed: FeedRecord
+    again: bool
+
+
+@operation(
+    "networks.publish", kind="command", http="POST /networks", scope="operator", status=201,
+    body="application/zip", most_bytes=MOST_BYTES,
+)  # fmt: skip
+def publish(ctx: Context, ask: NewFeed) -> Published:
+    """Publish a version of the network.
+
+    The feed is read and validated first: one error in it and it is refused, with everything that was found; warnings
+    are kept with it. It counts for new parcels once it is activated.
+    """
+    feed = unpack(ask.content)
+    notices = (*feed.notices, *validate_feed(feed))
+    errors = sum(notice.count for notice in notices if notice.severity == "error")
+    if errors:
+        raise InvalidInput(
+            "networks.has_errors", f"The feed has {errors} {'error' if errors == 1 else 'errors'}.",
+            "mend the rows that the notices name, then publish it again", notices,
+        )  # fmt: skip
+    made = new_id("fed", ctx.clock.now())
+    feed_id = add_feed(ctx.conn, made, ask.content, feed, notices, ctx.clock.now(), ctx.who.party_id, {})
+    if feed_id == made:
+        note(ctx, "networks.publish", feed_id, sha256=feed.sha256)
+    if ask.activate:
+        activate(ctx, OneFeed(feed_id))
+    return Published(get_feed(ctx.conn, feed_id, ctx.who.test), again=feed_id != made)
+
+
+class SomeFeeds(Struct, frozen=True, forbid_unknown_fields=True):
+    """A page of the list."""
+
+    limit: Limit = 100
+    after: Annotated[str, Meta(max_length=64, pattern=r"^[ -~]*$", description="`next` of the page before.")] = ""
+
+
+@operation("networks.list", kind="query", http="GET /networks", scope=READERS)
+def list_networks(ctx: Context, ask: SomeFeeds) -> Page[FeedRecord]:
+    """List versions of the network, the newest first."""
+    return page(list_feeds(ctx.conn, ctx.who.test, ask.after, ask.limit + 1), ask.limit, lambda feed: feed.feed_id)
+
+
+class OneFeed(Struct, frozen=True, forbid_unknown_fields=True):
+    """Names a feed."""
+
+    feed_id: FeedId
+
+
+@operation("networks.get", kind="query", http="GET /networks/{feed_id}", scope=READERS)
+def get_network(ctx: Context, ask: OneFeed) -> FeedRecord:
+    """Get one version of the network."""
+    return get_feed(ctx.conn, ask.feed_id, ctx.who.test)
+
+
+class Change(Struct, frozen=True):
+    """Which feed counts now, and which did before; the same when nothing changed."""
+
+    feed: FeedRecord
+    before: FeedRecord | None
+
+
+@operation("networks.activate", kind="command", http="POST /networks/{feed_id}/activate", scope="operator")
+def activate(ctx: Context, ask: OneFeed) -> Change:
+    """Let a version of the network count from now on.
+
+    Parcels in flight keep theirs until they are planned again. Live and test are apart: the key says which.
+    """
+    test = ctx.who.test
+    get_feed(ctx.conn, ask.feed_id, test)
+    activations(ctx.conn, test)  # nobody else changes it meanwhile
+    before = find_active(ctx.conn, test)
+    if before is None or before.feed_id != ask.feed_id:
+        add_activation(ctx.conn, ask.feed_id, test, ctx.clock.now(), ctx.who.party_id, "activate")
+        note(ctx, "networks.activate", ask.feed_id, before=before.feed_id if before else None)
+    return Change(get_feed(ctx.conn, ask.feed_id, test), before)
+
+
+class Back(Struct, frozen=True, forbid_unknown_fields=True):
+    """To the version before."""
+
+
+@operation("networks.rollback", kind="command", http="POST /networks/rollback", scope="operator")
+def rollback(ctx: Context, ask: Back) -> Change:
+    """Go back to the version of the network that was active before; twice goes further back."""
+    test = ctx.who.test
+    feed_id = was_active_before(activations(ctx.conn, test))
+    before = active_feed(ctx.conn, test)
+    add_activation(ctx.conn, feed_id, test, ctx.clock.now(), ctx.who.party_id, "rollback")
+    note(ctx, "networks.rollback", feed_id, before=before.feed_id)
+    return Change(get_feed(ctx.conn, feed_id, test), before)

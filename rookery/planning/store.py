@@ -1,0 +1,128 @@
+"""Routes, loads and plans in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import polars as pl
+import psycopg
+from psycopg import sql
+
+from rookery.base import sets
+
+LEGS: dict[str, str] = {
+    "shipment_id": "text",
+    "route": "integer",  # from 1; orders.shipments.route tells which counts
+    "seq": "integer",  # from 1
+    "party_id": "text",  # the shipper
+    "courier_id": "text",  # the party that feeds call carrier_id; null = none
+    "test": "boolean",
+    "plan_id": "text",  # null = as quoted
+    "departure_id": "text",
+    "lane_id": "text",
+    "carrier_id": "text",
+    "mode": "text",
+    "from_node": "text",
+    "to_node": "text",
+    "cutoff_at": "timestamptz",
+    "depart_at": "timestamptz",
+    "arrive_at": "timestamptz",
+    "cost": "double precision",
+}
+LOADS: dict[str, str] = {
+    "departure_id": "text",
+    "depart_at": "timestamptz",
+    "parcels": "double precision",
+    "grams": "double precision",
+    "capacity_parcels": "double precision",
+    "capacity_g": "double precision",
+    "shadow_price": "double precision",
+    "shadow_price_per_kg": "double precision",
+}
+UNASSIGNED: dict[str, str] = {
+    "order_id": "text",
+    "party_id": "text",
+    "test": "boolean",
+    "plan_id": "text",
+    "reasons": "text[]",
+}
+LOADS_LOCK = "select pg_advisory_xact_lock(hashtext('planning.loads'))"
+LOADS_LOCK_SHARED = "select pg_advisory_xact_lock_shared(hashtext('planning.loads'))"
+"""Whoever adds to loads holds it shared; a wave, which replaces them, holds it alone. Until the transaction ends."""
+
+
+def couriers(conn: psycopg.Connection, codes: Iterable[str | None]) -> pl.DataFrame:
+    """The parties that feeds call so: columns carrier_id, courier_id; codes that are nobody's are left out."""
+    return sets.read(
+        conn,
+        "select code, party_id from planning.couriers(%(codes)s)",
+        {"carrier_id": pl.String, "courier_id": pl.String},
+        {"codes": sorted({code for code in codes if code})},
+    )
+
+
+def add_legs(conn: psycopg.Connection, legs: pl.DataFrame) -> None:
+    """Add routes of shipments (columns LEGS) beside those that are there."""
+    sets.insert(conn, "planning.legs", legs, LEGS)
+
+
+def grants_of(legs: pl.DataFrame, parcels: pl.DataFrame) -> pl.DataFrame:
+    """Who gets to see parcels because it carries them (columns parcel_id, party_id, role, owner_id, test).
+
+    legs: shipment_id, courier_id, party_id, test; parcels: parcel_id, shipment_id.
+    """
+    return (
+        legs.filter(pl.col("courier_id").is_not_null())
+        .select("shipment_id", "courier_id", owner_id="party_id", test="test")
+        .unique()
+        .join(parcels.select("parcel_id", "shipment_id"), on="shipment_id")
+        .select("parcel_id", "owner_id", "test", party_id="courier_id", role=pl.lit("courier"))
+    )
+
+
+def replace_loads(conn: psycopg.Connection, feed_id: str, test: bool, after: datetime, loads: pl.DataFrame) -> None:
+    """What departures of a feed that leave after an instant carry from now on (columns LOADS, one row a departure).
+
+    Holds LOADS_LOCK alone; those that have left stay as they were.
+    """
+    conn.execute(LOADS_LOCK)
+    conn.execute(
+        "delete from planning.loads where feed_id = %s and test = %s and depart_at > %s", (feed_id, test, after)
+    )
+    sets.insert(
+        conn,
+        "planning.loads",
+        loads.with_columns(feed_id=pl.lit(feed_id), test=pl.lit(test)),
+        {**LOADS, "feed_id": "text", "test": "boolean"},
+        # one that left before `after` may stand there already
+        "on conflict do nothing",
+    )
+
+
+def future_legs(conn: psycopg.Connection, test: bool, after: datetime) -> pl.DataFrame:
+    """Legs of departures that leave after an instant, of all routes, those that count no more included.
+
+    Columns: shipment_id, route, seq, departure_id, cutoff_at, depart_at.
+    """
+    return sets.read(
+        conn,
+        "select shipment_id, route, seq, departure_id, cutoff_at, depart_at from planning.legs"
+        " where test = %(test)s and depart_at > %(after)s",
+        {
+            "shipment_id": pl.String, "route": pl.Int32, "seq": pl.Int32, "departure_id": pl.String,
+            "cutoff_at": pl.Datetime("us", "UTC"), "depart_at": pl.Datetime("us", "UTC"),
+        },
+        {"test": test, "after": after},
+    )  # fmt: skip
+
+
+def replace_unassigned(conn: psycopg.Connection, looked_at: pl.DataFrame, unassigned: pl.DataFrame) -> None:
+    """Of the orders a wave looked at (column order_id), those in `unassigned` (columns UNASSIGNED) found no way."""
+    if looked_at.is_empty():
+        return
+    rows, values = sets.source(looked_at, {"order_id": "text"})
+    conn.execute(
+        sql.SQL("delete from planning.unassigned u using {} where u.order_id = given.order_id").format(rows), values
+    )
+    sets.insert(conn, "planning.unassigned", unassigned, UNASSIGNED)

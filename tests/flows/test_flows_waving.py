@@ -1,0 +1,381 @@
+"""Waves book what waits once, within what there is room for, and never move a promise."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from wave_world import TRUCK, VAN, World, feed_zip
+
+from rookery.base.db import Database
+from rookery.doors.worker.running import give_back, library, run_worker
+from rookery.flows import wave, waving
+from rookery.terms.errors import NotFound
+
+
+@pytest.fixture
+def world(fresh_database: Database) -> World:
+    return World(fresh_database)
+
+
+def test_a_wave_books_what_waits(world: World) -> None:
+    """Orders become shipments with a frozen promise, parcels, a route, and grants for the couriers of its legs."""
+    world.publish()
+    orders = world.order(3)
+    pair = world.order(1, pieces=2, parcels='[{"weight_g": 700}, {"weight_g": 1500, "length_mm": 300}]')
+    done = world.plan()
+    assert (done.state, done.orders, done.booked, done.unassigned, done.skipped) == ("done", 4, 4, 0, 0)
+    assert world.rows("select count(*), count(distinct promised_at) from orders.shipments") == [(4, 1)]
+    assert world.rows("select distinct state, version from orders.orders") == [("booked", 2)]
+    assert world.rows("select what, count(*) from orders.history group by 1") == [("booked", 4)]
+    assert world.rows(
+        "select piece, pieces, weight_g, length_mm, route_code from orders.parcels where order_id = %s order by 1",
+        pair[0],
+    ) == [(1, 2, 700.0, None, "B"), (2, 2, 1500.0, 300.0, "B")]
+    assert world.rows("select count(distinct number), count(*) from orders.parcels") == [(5, 5)]
+    assert set(world.routes()) == {*orders, *pair}
+    assert {way[0] for way in world.routes().values()} == {"truck 02", "van 02"}
+
+
+def test_couriers_see_the_parcels_they_carry_and_no_others(world: World) -> None:
+    """After a wave a courier sees the parcels and legs of its own departures; a stranger sees nothing."""
+    world.publish()
+    world.order(5)
+    world.plan()
+    seen = {}
+    for party in ("pty_trucks", "pty_vans", "pty_stranger"):
+        with world.as_party(party, "courier") as ctx:
+            seen[party] = [
+                ctx.conn.execute(f"select count(*) from {table}").fetchone()
+                for table in ("orders.parcels", "planning.legs")
+            ]
+    assert seen == {"pty_trucks": [(2,), (2,)], "pty_vans": [(3,), (3,)], "pty_stranger": [(0,), (0,)]}
+
+
+def test_a_full_departure_is_kept_within_its_seats_over_waves(world: World) -> None:
+    """Two waves together put no more on the truck than it holds, and what it carries is told as its load."""
+    world.publish()
+    world.order(4)
+    world.plan()
+    world.order(4)
+    world.plan()
+    seats = Counter(way[0] for way in world.routes().values())
+    assert seats["truck 02"] == 2 and sum(seats.values()) == 8
+    loads = world.rows("select departure_id, parcels, capacity_parcels from planning.loads where parcels > 0")
+    assert ("truck", 2.0, 2.0) in loads
+
+
+def test_parcels_on_their_way_keep_their_seats(world: World) -> None:
+    """What has passed its first cut-off is not planned again, and a later wave gives nobody the seats it has."""
+    two_legs = {
+        "nodes_csv": "node_id,name,kind,lat,lon,country,timezone,handling_minutes\n"
+        "A,Place A,origin,50.0,4.0,BE,UTC,0\nH,Place H,hub,50.5,4.2,BE,UTC,0\nB,Place B,depot,51.0,4.5,BE,UTC,0\n",
+        "lanes_csv": "lane_id,from_node,to_node,mode,carrier_id\n"
+        "AH,A,H,truck,TRUCKS\nHB,H,B,truck,TRUCKS\nAV,A,B,van,VANS\n",
+    }
+    first, second = "first,AH,daily,10:00,30,60,,,1,0", "second,HB,daily,20:00,30,60,,2,1,0"
+    world.publish(feed_zip("1", (first, second, "late,AH,daily,15:00,30,60,,,1,0", VAN), **two_legs))
+    world.order(2)
+    world.plan()
+    assert set(map(tuple, world.routes().values())) == {("first 02", "second 02")}
+    world.later(hours=5)  # 11:00: they have left A
+    new = world.order(1)
+    done = world.plan()
+    assert (done.orders, done.booked, done.rerouted) == (1, 1, 0)
+    assert "second 02" not in world.routes()[new[0]]
+    assert ("second", 2.0, 2.0) in world.rows("select departure_id, parcels, capacity_parcels from planning.loads")
+
+
+def test_a_promise_stays_when_the_network_changes(world: World) -> None:
+    """A second wave on another network gives another route on that feed, other couriers, and the same promise."""
+    world.publish()
+    world.order(1)
+    world.plan()
+    before = world.rows("select promised_at, route, feed_id, cost from orders.shipments")
+    other = world.publish(feed_zip("2", (VAN,))).feed.feed_id
+    done = world.plan()
+    assert (done.booked, done.rerouted, done.feed_id) == (0, 1, other)
+    after = world.rows("select promised_at, route, feed_id, cost from orders.shipments")
+    assert after[0][0] == before[0][0] and after[0][3] == before[0][3]
+    assert after[0][1:3] == (2, other)
+    assert world.rows("select route, departure_id from planning.legs order by 1") == [(1, "truck"), (2, "van")]
+    assert world.rows("select party_id from orders.parcel_party") == [("pty_vans",)]
+    assert world.rows("select what, count(*) from orders.history group by 1 order by 1") == [
+        ("booked", 1),
+        ("rerouted", 1),
+    ]
+
+
+def test_a_shipment_without_a_way_on_the_new_network_keeps_its_own(world: World) -> None:
+    """Its route, its feed and its promise stay, its seats stay taken, and the reasons are told."""
+    feed = world.publish(feed_zip("1", (TRUCK.format(seats=2),))).feed.feed_id
+    order = world.order(1)[0]
+    world.plan()
+    before = world.rows("select promised_at, route, feed_id, version from orders.shipments")
+    world.publish(feed_zip("2", (VAN,), lanes_csv="lane_id,from_node,to_node,mode,max_weight_g\nAV,A,B,van,500\n"))
+    done = world.plan()
+    assert (done.orders, done.rerouted, done.unassigned, done.reasons) == (1, 0, 1, {"over_weight": 1})
+    assert world.rows("select promised_at, route, feed_id, version from orders.shipments") == before
+    assert before[0][2] == feed
+    assert world.rows("select order_id, reasons from planning.unassigned") == [(order, ["over_weight"])]
+
+
+def test_a_wave_that_changes_nothing_adds_no_route(world: World) -> None:
+    """Planned again on the same network, a shipment keeps its route; only the wave it was looked at by is another."""
+    world.publish()
+    world.order(1)
+    world.plan()
+    done = world.plan()
+    assert (done.booked, done.rerouted, done.orders) == (0, 0, 1)
+    assert world.rows("select route, plan_id, version from orders.shipments") == [(1, done.plan_id, 2)]
+    assert world.rows("select count(*) from planning.legs") == [(1,)]
+
+
+def test_what_no_way_is_found_for_is_told_and_tried_again(world: World) -> None:
+    """An order nothing serves stays received with its reasons, which go when a later wave finds a way."""
+    world.publish(feed_zip("1", (VAN,), lanes_csv="lane_id,from_node,to_node,mode,max_weight_g\nAV,A,B,van,500\n"))
+    order = world.order(1)[0]
+    nobody_s = world.order(1, service_id="gone")[0]
+    done = world.plan()
+    assert (done.state, done.booked, done.unassigned) == ("done", 0, 2)
+    assert done.reasons == {"over_weight": 1, "unknown_service": 1}
+    assert dict(world.rows("select order_id, reasons from planning.unassigned")) == {
+        order: ["over_weight"], nobody_s: ["unknown_service"],
+    }  # fmt: skip
+    world.publish(feed_zip("2"))
+    world.plan()
+    assert world.rows("select order_id from planning.unassigned") == [(nobody_s,)]
+
+
+def test_what_others_changed_meanwhile_is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cancelled or changed while the wave is planned is neither booked nor re-routed, nor counted as load."""
+    world.publish(feed_zip("1", (TRUCK.format(seats=9), VAN)))
+    booked = world.order(1)[0]
+    world.plan()
+    kept, cancelled, changed = world.order(3)
+
+    def meanwhile(*asked: Any) -> Any:
+        made = really(*asked)
+        with world.owner() as conn:
+            conn.execute("update orders.orders set state = 'cancelled', version = 2 where order_id = %s", (cancelled,))
+            conn.execute("update orders.orders set weight_g = 2000, version = 2 where order_id = %s", (changed,))
+            conn.execute("update orders.shipments set state = 'cancelled', version = 2 where order_id = %s", (booked,))
+        return made
+
+    really = wave.make
+    monkeypatch.setattr(wave, "make", meanwhile)
+    done = world.plan()
+    assert (done.booked, done.skipped) == (1, 3)
+    states = dict(world.rows("select order_id, state from orders.orders"))
+    assert states == {booked: "booked", kept: "booked", cancelled: "cancelled", changed: "received"}
+    assert world.rows("select sum(parcels) from planning.loads where departure_id = 'truck'") == [(1.0,)]
+
+
+def test_a_wave_that_dies_before_its_end_has_done_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken off in the middle of writing, nothing is booked; done again, everything is booked once."""
+    world.publish()
+    world.order(4)
+    plan_id = world.ask()
+
+    def break_off(*asked: object) -> None:
+        raise SystemExit("planted: the power goes")
+
+    with monkeypatch.context() as planted, pytest.raises(SystemExit):
+        planted.setattr(wave, "tell_outcome", break_off)
+        waving.plan_wave(world.desk, plan_id=plan_id)
+    assert world.record(plan_id).state == "planning"
+    for table in ("orders.shipments", "orders.parcels", "planning.legs", "planning.loads", "orders.history"):
+        assert world.rows(f"select count(*) from {table}") == [(0,)]
+    waving.plan_wave(world.desk, plan_id=plan_id)
+    assert (world.record(plan_id).state, world.record(plan_id).booked) == ("done", 4)
+    waving.plan_wave(world.desk, plan_id=plan_id)
+    assert world.rows("select count(*) from orders.shipments") == [(4,)]
+
+
+def test_of_two_that_plan_the_same_wave_one_writes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker taken for dead that finishes late finds the wave begun anew, and writes nothing."""
+    world.publish()
+    world.order(2)
+    plan_id = world.ask()
+    really, runs = wave.make, []
+
+    def overtaken(*asked: Any) -> Any:
+        made = really(*asked)
+        if not runs:
+            runs.append("slow")
+            waving.plan_wave(world.desk, plan_id=plan_id)
+        return made
+
+    monkeypatch.setattr(wave, "make", overtaken)
+    waving.plan_wave(world.desk, plan_id=plan_id)
+    assert world.record(plan_id).state == "done"
+    assert world.rows("select count(*), count(distinct order_id) from orders.shipments") == [(2, 2)]
+    assert world.rows("select count(*) from base.audit where act = 'waves.done'") == [(1,)]
+
+
+def test_a_wave_with_nothing_to_plan_is_done(world: World) -> None:
+    """No order waits: done, with noughts."""
+    world.publish()
+    done = world.plan()
+    assert (done.state, done.orders, done.booked) == ("done", 0, 0)
+
+
+def test_without_an_active_network_there_is_no_wave(world: World) -> None:
+    """Asked for without a network, a wave is refused with the next action, and no job is left."""
+    with pytest.raises(NotFound, match="publish one and activate it"):
+        world.ask()
+    assert world.rows("select count(*) from jobs.procrastinate_jobs") == [(0,)]
+
+
+def test_live_and_test_never_meet(world: World) -> None:
+    """A wave of test data plans test orders on the network that is active for test."""
+    world.publish(test=True)
+    world.order(1)
+    world.order(1, test=True)
+    done = world.plan(test=True)
+    assert (done.test, done.booked) == (True, 1)
+    assert world.rows("select test, state from orders.orders order by 1") == [(False, "received"), (True, "booked")]
+    with pytest.raises(NotFound):
+        world.record(done.plan_id)
+
+
+def test_only_those_who_run_the_network_see_waves(world: World) -> None:
+    """A shipper finds no wave, by id or in the list."""
+    world.publish()
+    plan_id = world.plan().plan_id
+    with world.as_party("pty_shop", "merchant") as ctx, pytest.raises(NotFound):
+        waving.get_wave(ctx, waving.OneWave(plan_id))
+    with world.as_party("pty_shop", "merchant") as ctx:
+        assert waving.list_waves(ctx, waving.SomeWaves()).data == []
+
+
+def test_waves_are_listed_newest_first_page_by_page(world: World) -> None:
+    """Every wave is in the list once."""
+    world.publish()
+    plans = []
+    for _ in range(3):
+        plans.append(world.plan().plan_id)
+        world.later(minutes=1)
+    listed, after = [], ""
+    for _ in range(2):
+        with world.operator() as ctx:
+            found = waving.list_waves(ctx, waving.SomeWaves(limit=2, after=after))
+        listed += [plan.plan_id for plan in found.data]
+        after = found.next or ""
+    assert listed == plans[::-1] and after == ""
+
+
+def schedule(world: World, every: int, **more: object) -> None:
+    with world.operator() as ctx:
+        waving.schedule_waves(ctx, waving.NewSchedule(every_minutes=every, outcomes=1, **more))  # type: ignore[arg-type]
+
+
+def waves(world: World) -> int:
+    return world.rows("select count(*) from planning.plans")[0][0]
+
+
+def test_one_slot_gets_one_wave_however_many_workers_look(world: World) -> None:
+    """Eight that look at the clock at once ask for one wave and one job; the next slot gets its own."""
+    world.publish()
+    schedule(world, 30)
+    waving.begin_due_waves(world.desk)
+    assert waves(world) == 0
+    for slot in (1, 2):
+        world.later(minutes=30)
+        with ThreadPoolExecutor(8) as many:
+            list(many.map(lambda _: waving.begin_due_waves(world.desk), range(16)))
+        assert waves(world) == slot
+    assert world.rows("select count(*) from jobs.procrastinate_jobs") == [(2,)]
+
+
+def test_slots_missed_while_nobody_worked_get_one_wave(world: World) -> None:
+    """After three hours without a worker one wave makes up for all, and the rhythm goes on as before."""
+    world.publish()
+    schedule(world, 30, first_at=world.at + timedelta(minutes=30))
+    world.later(hours=3, minutes=10)
+    waving.begin_due_waves(world.desk)
+    waving.begin_due_waves(world.desk)
+    assert waves(world) == 1
+    assert world.rows("select slot_at - %s from planning.slots", world.at) == [(timedelta(minutes=-10),)]
+    assert world.rows("select next_at - %s from planning.schedules", world.at) == [(timedelta(minutes=20),)]
+
+
+def test_a_slot_that_had_its_wave_gets_no_second_when_the_schedule_is_set_anew(world: World) -> None:
+    """Set back to a time that is past, the schedule does not repeat it."""
+    world.publish()
+    first = world.at + timedelta(minutes=30)
+    schedule(world, 30, first_at=first)
+    world.later(minutes=30)
+    waving.begin_due_waves(world.desk)
+    schedule(world, 30, first_at=first)
+    waving.begin_due_waves(world.desk)
+    assert waves(world) == 1
+
+
+def test_a_slot_without_a_network_is_told_and_the_next_one_comes(world: World) -> None:
+    """With no active network the slot passes with a line in the trail; once there is one, waves go on."""
+    schedule(world, 30)
+    world.later(minutes=30)
+    waving.begin_due_waves(world.desk)
+    assert waves(world) == 0
+    assert world.rows("select count(*) from base.audit where act = 'waves.slot_missed'") == [(1,)]
+    world.publish()
+    world.later(minutes=30)
+    waving.begin_due_waves(world.desk)
+    assert waves(world) == 1
+
+
+def test_a_worker_does_what_waits(world: World) -> None:
+    """Two waves asked for are done by a worker, one after the other, and what is booked is booked once."""
+    world.publish()
+    world.order(3)
+    plans = [world.ask(), world.ask()]
+    run_worker(world.desk.database, world.desk.clock, world.desk.parts, until_idle=True)
+    assert [world.record(plan_id).state for plan_id in plans] == ["done", "done"]
+    assert world.rows("select count(*) from orders.shipments") == [(3,)]
+    assert world.rows("select count(*) from jobs.procrastinate_jobs") == [(0,)]
+
+
+def test_the_job_of_a_worker_that_is_gone_is_done_by_another(world: World) -> None:
+    """A job whose worker was killed, and gives no sign of life any more, waits again and is done."""
+    world.publish()
+    world.order(2)
+    plan_id = world.ask()
+    with world.owner() as conn:  # as kill -9 leaves it, some time later
+        conn.execute("set search_path = jobs")
+        gone = conn.execute("select worker_id from procrastinate_register_worker_v1()").fetchone()
+        assert gone is not None
+        conn.execute("select procrastinate_fetch_job_v2(null, %s)", gone)
+        conn.execute("update procrastinate_workers set last_heartbeat = last_heartbeat - interval '1 hour'")
+        conn.execute("update planning.plans set state = 'planning'")
+    run_worker(world.desk.database, world.desk.clock, world.desk.parts, until_idle=True)
+    assert (world.record(plan_id).state, world.record(plan_id).booked) == ("done", 2)
+
+
+def test_a_job_whose_end_could_not_be_written_is_done_again(world: World) -> None:
+    """The database was away when a job ended, and its worker lives: it waits again; one that is at hand does not."""
+    world.publish()
+    plans = [world.ask(), world.ask(), world.ask()]
+    with world.owner() as conn:
+        conn.execute("set search_path = jobs")
+        conn.execute("update procrastinate_jobs set lock = null")
+        worker = conn.execute("select worker_id from procrastinate_register_worker_v1()").fetchone()
+        assert worker is not None
+        numbers = [conn.execute("select id from procrastinate_fetch_job_v2(null, %s)", worker).fetchone() for _ in "12"]
+    long_ago = time.monotonic() - 60
+    ended = {number[0]: (long_ago, worker[0]) for number in numbers[:1] if number}
+
+    async def look() -> None:
+        app = library(world.desk, ended)
+        async with app.open_async():
+            await give_back(app, world.desk, ended)
+
+    asyncio.run(look())
+    states = world.rows("select args->>'plan_id', status::text from jobs.procrastinate_jobs order by id")
+    assert states == [(plans[0], "todo"), (plans[1], "doing"), (plans[2], "todo")]
+    assert ended == {}
