@@ -85,7 +85,23 @@ class OrderTaken(Struct, frozen=True):
     warnings: list[Fault]
 
 
-@operation("orders.create", kind="command", http="POST /orders", scope="merchant", status=201)
+EXAMPLE = {
+    "reference": "A-1001",
+    "from": {"node": "DE-BERLIN-W"},
+    "to": {
+        "name": "Ada Example",
+        "lines": ["Straße 1"],
+        "city": "Leipzig",
+        "postal_code": "04103",
+        "country": "DE",
+    },
+    "ready_at": "2026-12-01T10:00+01:00",
+    "weight_g": 800,
+    "items": [{"description": "Mugs", "quantity": 2, "value": 9.5, "currency": "EUR"}],
+}
+
+
+@operation("orders.create", kind="command", http="POST /orders", scope="merchant", status=201, example=EXAMPLE)
 def create(ctx: Context, ask: OrderIn) -> OrderTaken:
     """Hand in an order: it is checked, its people go into the vault, and the next wave plans and books it.
 
@@ -131,7 +147,8 @@ class OrdersTaken(Struct, frozen=True):
     results: list[OrderResult]
 
 
-@operation("orders.batch", kind="command", http="POST /orders/batch", scope="merchant", most_bytes=16 << 20)
+@operation("orders.batch", kind="command", http="POST /orders/batch", scope="merchant", most_bytes=16 << 20,
+           example={"orders": [EXAMPLE]})  # fmt: skip
 def create_many(ctx: Context, ask: OrdersAsk) -> OrdersTaken:
     """Hand in up to 1,000 orders: what is wrong with one does not keep the others from being taken.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 import rookery
+from rookery.doors.cli.audit import audit_app
 from rookery.doors.cli.capacity import EXAMPLES as OF_CAPACITY
 from rookery.doors.cli.capacity import capacity
 from rookery.doors.cli.db import db_app
@@ -71,6 +72,7 @@ app.add_typer(numbers_app, name="numbers")
 app.add_typer(labels_app, name="labels")
 app.add_typer(vault_app, name="vault")
 app.add_typer(db_app, name="db")
+app.add_typer(audit_app, name="audit")
 app.command(epilog=OF_SERVE)(serve)
 orders_app.command("import", epilog=IMPORT_EXAMPLES)(import_orders)
 network_app.command("publish", epilog=OF_PUBLISH)(publish)

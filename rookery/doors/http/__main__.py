@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
 from pathlib import Path
 
 from granian import Granian  # type: ignore[attr-defined]
@@ -23,6 +24,7 @@ def application():
     from rookery.app import open_house
     from rookery.doors.http.application import build
     from rookery.doors.http.server import Server
+    from rookery.flows.desks import warm_up
 
     # acts compute in threads beside the event loop: switched soon, so that an answer waits for no other's computing
     sys.setswitchinterval(SWITCH_S)
@@ -32,6 +34,7 @@ def application():
     def close() -> None:
         opened.__exit__(None, None, None)
 
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     app = build(Server(house.database, house.clock, house.parts), close)
     gc.collect()
     gc.freeze()  # what is here now stays: looking through it for garbage again and again would hold up answers

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from rookery.base.db.partitions import tend
 from rookery.base.jobs import Desk
-from rookery.base.performing import KEPT
+from rookery.base.performing import forget_replies
 
 
 class Upkeep:
@@ -24,5 +24,5 @@ class Upkeep:
             tend(conn, now)
         for test in (False, True):
             with desk.context(test) as ctx:
-                ctx.conn.execute("delete from base.replies where created_at < %s", (now - KEPT,))
+                forget_replies(ctx.conn, now)
         self._last = now
