@@ -26,7 +26,7 @@ import rookery.flows.uploading
 import rookery.flows.waving
 from rookery.base import jobs
 from rookery.base.clock import WALL, Clock
-from rookery.base.db import MAIN, Database, server, upgrade
+from rookery.base.db import MAIN, Database, server, status, upgrade
 from rookery.base.operations import SYSTEM, Context, Who
 from rookery.base.progress import Progress, silent
 from rookery.base.signing import Signer
@@ -34,7 +34,9 @@ from rookery.flows.desks import Desks
 from rookery.network.store import Feeds
 from rookery.orders.vault.keyring import Keyring
 from rookery.orders.vault.keys import prepare
-from rookery.terms.errors import InvalidInput
+from rookery.terms.errors import InvalidInput, Unavailable
+
+_LOCK = 0x72656479  # "redy": the advisory lock of whoever makes a database ready
 
 
 @dataclass(frozen=True)
@@ -82,14 +84,32 @@ def open_house(
 
 
 def make_ready(database: Database, clock: Clock = WALL) -> None:
-    """What a migrated database needs before its first act: tables of keys and of jobs, numbers to try out with."""
-    with database.keys() as keys:
-        prepare(keys)
+    """What a migrated database needs before its first act: tables of keys and of jobs, numbers to try out with.
+
+    One program does it at a time; doing it again changes nothing.
+    """
     with database.owner() as owner:
+        owner.execute("select pg_advisory_lock(%s)", (_LOCK,))  # until the connection ends
+        with database.keys() as keys:
+            prepare(keys)
         jobs.install(owner)
-    for test in (False, True):
-        with Context(database, clock, structs.replace(SYSTEM, test=test)) as ctx:
-            rookery.flows.numbering.add_demonstration_ranges(ctx)
+        for test in (False, True):
+            with Context(database, clock, structs.replace(SYSTEM, test=test)) as ctx:
+                rookery.flows.numbering.add_demonstration_ranges(ctx)
+
+
+def refuse_unready(database: Database) -> None:
+    """Raises Unavailable while a database lacks a migration, or what make_ready gives it."""
+    missing = [f"migration {name}" for name in status(database.urls.main).pending]
+    with database.owner() as owner:
+        if owner.execute("select to_regprocedure('jobs.defer(text, text, text, jsonb)')").fetchone() == (None,):
+            missing.append("the tables of jobs")
+    with database.keys() as keys:
+        if keys.execute("select to_regclass('vault_keys.person_key')").fetchone() == (None,):
+            missing.append("the table of keys")
+    if missing:
+        what = f"The database is not set up yet; it lacks {', '.join(missing)}."
+        raise Unavailable("database.not_set_up", what, "wait for whoever sets it up, or run: rookery db upgrade", 2)
 
 
 def wire(data: Path, database: Database) -> dict[type, Any]:

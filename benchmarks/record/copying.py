@@ -46,13 +46,10 @@ def copy_of(cluster: Cluster, party_id: str, mark: str, batch: int) -> Copied:
             whole = _taken(conn, ids)
             parts = [_taken(conn, ids[at : at + batch]) for at in range(0, len(ids), batch)]
         with psycopg.connect(target) as conn:
-            rows = _put(conn, whole)[1]
-            conn.rollback()
-            conn.execute("truncate orders.orders, orders.items, vault.people cascade")
-            conn.commit()
+            _put(conn, whole)  # files grow for the first time
+            _empty(conn)
             whole_s, rows = _put(conn, whole)
-            conn.execute("truncate orders.orders, orders.items, vault.people cascade")
-            conn.commit()
+            _empty(conn)
             batched_s = sum(_put(conn, part)[0] for part in parts)
     finally:
         with psycopg.connect(super_url, autocommit=True) as conn:
@@ -76,6 +73,11 @@ def _taken(conn: psycopg.Connection, ids: Sequence[str]) -> Rows:
         with conn.cursor() as cursor, cursor.copy(text) as copy:
             found[table] = [bytes(part) for part in copy]
     return found
+
+
+def _empty(conn: psycopg.Connection) -> None:
+    conn.execute("truncate orders.orders, orders.items, vault.people cascade")
+    conn.commit()
 
 
 def _put(conn: psycopg.Connection, rows: Rows) -> tuple[float, int]:

@@ -126,7 +126,8 @@ class Work:
                 self._note(type(fault).__name__)
                 time.sleep(AGAIN_S)
                 continue
-            self._note(str(answer.status))
+            again = b"\r\nidempotency-replayed:" in answer.headers.lower()
+            self._note(f"{answer.status}{', kept from the first time' if again else ''}")
             if answer.status == 200:
                 with self.lock:
                     self.slowest_s = max(self.slowest_s, time.monotonic() - began)

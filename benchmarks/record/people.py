@@ -20,6 +20,8 @@ _COUNTRIES = (
      lambda n: f"+44 20 7{n % 10**7:07d}"),
     ("DE", "München", lambda n: f"{80000 + n % 1900:05d}", lambda n: f"+49 89 {n % 10**7:07d}"),
 )  # fmt: skip
+ABROAD = tuple(dict.fromkeys(country for country, *_ in _COUNTRIES if country != "DE"))
+"""Where people live but in Germany, which every sample network delivers to."""
 GOODS = ("T-shirts, cotton", "Mugs", "Books", "Lamp", "Toys")
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -88,10 +88,11 @@ class Served:
 
 
 @contextmanager
-def serving(sample: Sample, roomy: bool = False) -> Iterator[Served]:
+def serving(sample: Sample, roomy: bool = False, countries: Sequence[str] = ()) -> Iterator[Served]:
     """A server with an active sample network, ended and deleted when the block ends.
 
-    roomy: departures have no capacities, so that nothing is refused for want of room.
+    roomy: departures have no capacities, so that nothing is refused for want of room. countries: delivered to as well,
+    from the first zone's node.
     """
     with ExitStack() as ended:
         folder = Path(tempfile.mkdtemp(prefix="rookery-bench-"))
@@ -100,7 +101,10 @@ def serving(sample: Sample, roomy: bool = False) -> Iterator[Served]:
         feed, data, log = folder / "feed", folder / "data", folder / "serve.log"
         sample_network(sample, SEED, feed)
         if roomy:
-            _unlimited(feed / "departures.csv")
+            _rewritten(feed / "departures.csv", lambda rows: [row | dict.fromkeys(_CAPACITIES, "") for row in rows])
+        _rewritten(feed / "zones.csv", lambda rows: rows + [
+            rows[0] | {"zone_id": country, "country": country, "postal_prefix": ""} for country in countries
+        ])  # fmt: skip
         with log.open("wb") as words:
             process = subprocess.Popen(
                 [*TESTED, "serve", "--port", "0", "--json", "--data", str(data)],
@@ -171,13 +175,17 @@ def cpu_seconds(pid: int) -> float:
     return total + sum(cpu_seconds(child) for child in children(pid))
 
 
-def _unlimited(departures: Path) -> None:
-    with departures.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    with departures.open("w", newline="") as stream:
+_CAPACITIES = ("capacity_g", "capacity_parcels")
+Rows = list[dict[str, str]]
+
+
+def _rewritten(table: Path, change: Callable[[Rows], Rows]) -> None:
+    with table.open(newline="") as stream:
+        rows = change(list(csv.DictReader(stream)))
+    with table.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0].keys())
         writer.writeheader()
-        writer.writerows({**row, "capacity_g": "", "capacity_parcels": ""} for row in rows)
+        writer.writerows(rows)
 
 
 def _after(seconds: float, process: subprocess.Popen) -> Callable[[], None]:

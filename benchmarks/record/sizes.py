@@ -11,7 +11,7 @@ class Size:
     """What each part of the benchmark does; every server has the sample network `sample`."""
 
     sample: Literal["tiny", "country"] = "country"
-    orders: int = 30_000  # by API: never seen, then with new references
+    orders: int = 30_000  # by API: never seen, then with new references; fewer than addresses are remembered (65,536)
     batch: int = 500
     connections: int = 4
     rows: int = 100_000  # of the order file
@@ -31,7 +31,7 @@ class Size:
 
 FULL = Size()
 LONG = Size(
-    orders=100_000, rows=1_000_000, quote_seconds=300, kills=200, kill_seconds=3600, attempts=100_000, examples=300,
+    orders=60_000, rows=1_000_000, quote_seconds=300, kills=200, kill_seconds=5400, attempts=100_000, examples=300,
     fuzz_seconds=1800,
 )  # fmt: skip
 SMALLEST = Size(

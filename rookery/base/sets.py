@@ -59,21 +59,22 @@ def source(frame: pl.DataFrame, types: Types, name: str = "given") -> tuple[sql.
         sql.SQL(", ").join(map(sql.Identifier, types)),
         sql.Identifier(name),
     )
-    return table, {f"{name}_{column}": _array(frame[column]) for column in types}
+    arrays = frame.select(_array(column, frame.schema[column]) for column in types).row(0)
+    return table, {f"{name}_{column}": "{" + (array or "") + "}" for column, array in zip(types, arrays)}
 
 
-def _array(column: pl.Series) -> str:
-    """A column as PostgreSQL writes an array."""
-    text = pl.col("it")
-    if column.dtype == pl.List:
+def _array(name: str, dtype: pl.DataType) -> pl.Expr:
+    """A column's values as PostgreSQL writes them in an array."""
+    text = pl.col(name)
+    if dtype == pl.List:
         text = text.list.join(",")
-    elif column.dtype == pl.Binary:
+    elif dtype == pl.Binary:
         text = pl.lit("\\x") + text.bin.encode("hex")
     text = text.cast(pl.String)
-    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+    if not (dtype.is_numeric() or dtype == pl.Boolean):
         text = text.str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
         text = '"' + text + '"'
-    return "{" + (column.to_frame("it").select(text.fill_null("NULL").str.join(",")).item() or "") + "}"
+    return text.fill_null("NULL").str.join(",").alias(name)
 
 
 def read(

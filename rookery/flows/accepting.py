@@ -21,12 +21,12 @@ from rookery.flows.shipments import Shipment, get_shipments
 from rookery.orders.booking import PARCELS, SHIPMENTS, book
 from rookery.orders.intake import judge
 from rookery.orders.intake_model import ItemIn, Money, OrderIn, PlaceIn
-from rookery.planning.rooms import capacities, give_back, take_room
+from rookery.planning.rooms import give_back, take_room
 from rookery.planning.store import LEGS, add_legs, couriers, grants_of
 from rookery.terms.errors import Conflict, InvalidInput, NotFound, RookeryError
 from rookery.terms.ids import new_ids
 from rookery.terms.notice import Fault
-from rookery.terms.time import from_minute
+from rookery.terms.time import from_minute, to_minute
 
 MOST_SHIPMENTS = 500
 _INSTANT = pl.Datetime("us", "UTC")
@@ -90,7 +90,8 @@ class ShipmentsBooked(Struct, frozen=True):
 def accept_many(ctx: Context, ask: ShipmentsAsk) -> ShipmentsBooked:
     """Book up to 500 offers: what is wrong with one does not keep the others from being booked."""
     booking = _book(ctx, ask.shipments)
-    made = dict(zip(booking.shipment_ids, get_shipments(ctx, list(booking.shipment_ids.values()))))
+    whole = {one.shipment_id: one for one in get_shipments(ctx, list(booking.shipment_ids.values()))}
+    made = {index: whole[shipment_id] for index, shipment_id in booking.shipment_ids.items()}
     results = []
     for index in range(len(ask.shipments)):
         error = booking.errors.get(index)
@@ -125,11 +126,15 @@ def _book(ctx: Context, asks: list[ShipmentIn]) -> _Booking:
             if offered.feed_id != counter.feed_id:
                 what = "The network has changed since the offer was made."
                 raise Conflict("quotes.network_changed", what, "ask for a new quote: POST /quotes")
+            if counter.told(offered.legs[:1], 0.0)[0]["cutoff_at"] < to_minute(ctx.clock.now()):
+                what = "The offer's first departure has passed its cut-off."
+                raise Conflict("quotes.missed_cutoff", what, "ask for a new quote: POST /quotes")
             booking.offers[index] = offered
         except RookeryError as error:
             booking.errors[index] = error
     _take_orders(ctx, counter, asks, booking)
     _find_orders(ctx, counter, asks, booking)
+    _refuse_twice(booking)
     _take_room(ctx, counter, booking)
     _write(ctx, counter, asks, booking)
     return booking
@@ -215,13 +220,31 @@ def _order_of(counter: Counter, ask: ShipmentIn, offered: Offered) -> OrderIn:
 def _find_orders(ctx: Context, counter: Counter, asks: list[ShipmentIn], booking: _Booking) -> None:
     """Orders that were handed in before, held against what was quoted for."""
     wanted = {index: asks[index].order_id for index in booking.left() if asks[index].order_id is not None}
+    for index in list(wanted):
+        beside = [
+            name for name in ("reference", "from_", "to", "items", "value", "currency") if getattr(asks[index], name)
+        ]
+        if beside:
+            faults = [
+                Fault(
+                    f"$.{name.rstrip('_')}",
+                    "not_beside_order",
+                    "the order has it already",
+                    "leave it out, or the order_id",
+                )
+                for name in beside
+            ]
+            what = "The shipment is of an order that was handed in."
+            booking.errors[index] = InvalidInput("shipments.invalid", what, "mend what `errors` lists", faults=faults)
+            del wanted[index]
     if not wanted:
         return
     rows = ctx.conn.execute(
         "select order_id, from_node, from_country, from_postal_code, to_node, to_country, to_postal_code, weight_g,"
-        " pieces, goods, length_mm, width_mm, height_mm from orders.orders where order_id = any(%s) and test = %s"
+        " pieces, goods, service_id, ready_at, parcels is null, length_mm, width_mm, height_mm from orders.orders"
+        " where order_id = any(%s) and test = %s and party_id = %s"
         " order by order_id for update",  # before room is taken, as a wave does
-        (list(set(wanted.values())), ctx.who.test),
+        (list(set(wanted.values())), ctx.who.test, ctx.who.party_id),
     ).fetchall()
     known = {row[0]: row for row in rows}
     for index, order_id in wanted.items():
@@ -233,8 +256,10 @@ def _find_orders(ctx: Context, counter: Counter, asks: list[ShipmentIn], booking
         same = (
             counter.places.find(*row[1:4]) == offered.origin
             and counter.places.find(*row[4:7]) == offered.destination
-            and tuple(row[7:10]) == (offered.weight_g, offered.pieces, offered.goods)
-            and tuple(row[10:13]) == tuple(offered.sides)
+            and tuple(row[7:11]) == (offered.weight_g, offered.pieces, offered.goods, offered.service_id)
+            and row[11] <= from_minute(offered.ready)
+            and row[12]  # pieces that differ are quoted for by waves alone
+            and tuple(row[13:16]) == tuple(offered.sides)
         )
         if same:
             booking.order_ids[index] = order_id  # type: ignore[assignment]
@@ -245,29 +270,34 @@ def _find_orders(ctx: Context, counter: Counter, asks: list[ShipmentIn], booking
             )
 
 
+def _refuse_twice(booking: _Booking) -> None:
+    """Of several offers for one order the first is booked."""
+    seen: set[str] = set()
+    for index in booking.left():
+        order_id = booking.order_ids[index]
+        if order_id in seen:
+            what = "Another offer of this request is for the same order."
+            booking.errors[index] = Conflict("orders.twice", what, "book one of them")
+        seen.add(order_id)
+
+
 def _take_room(ctx: Context, counter: Counter, booking: _Booking) -> None:
     """Seats and grams on every departure of the offers; those that find none get an error."""
-    departures, left = counter.feed.departures, booking.left()
     rows = [
-        (index, row, depart, offered.pieces, offered.pieces * offered.weight_g)
-        for index in left
+        (index, row, depart, float(offered.pieces), offered.pieces * offered.weight_g, *most)
+        for index in booking.left()
         for offered in [booking.offers[index]]
-        for row, depart in offered.legs
+        for (row, depart), most in zip(offered.legs, counter.capacities(offered.legs))
     ]
-    claims = pl.DataFrame(
-        rows,
-        schema={"claim": pl.Int64, "row": pl.Int64, "minute": pl.Int64, "parcels": pl.Float64, "grams": pl.Float64},
-        orient="row",
-    )  # fmt: skip
-    claims = claims.select(
+    numbers = dict.fromkeys(("parcels", "grams", "capacity_parcels", "capacity_g"), pl.Float64)
+    schema = {"claim": pl.Int64, "row": pl.Int64, "minute": pl.Int64, **numbers}
+    claims = pl.DataFrame(rows, schema=schema, orient="row").select(
         "claim",
-        departures["departure_id"].gather(claims["row"]).alias("departure_id"),
+        counter.feed.departures["departure_id"].gather([row[1] for row in rows]).alias("departure_id"),
         (pl.col("minute") * 60_000_000).cast(_INSTANT).alias("depart_at"),
-        "parcels",
-        "grams",
+        *numbers,
     )
-    claims = claims.join(capacities(departures, claims["departure_id"]), on="departure_id", maintain_order="left")
-    for index in take_room(ctx.conn, counter.feed_id, ctx.who.test, claims):
+    for index in take_room(ctx.conn, ctx.who.test, claims):
         what = "The room was taken by others meanwhile."
         fault = Fault("$.quote_id", "no_room", what[0].lower() + what[1:-1], "ask for a new quote")
         booking.errors[index] = Conflict("quotes.no_room", what, "ask for a new quote: POST /quotes", faults=[fault])
@@ -357,4 +387,4 @@ def _give_room_back(ctx: Context, counter: Counter, booking: _Booking, which: li
         for row, depart in o.legs
     ]
     schema = {"departure_id": pl.String, "depart_at": _INSTANT, "parcels": pl.Float64, "grams": pl.Float64}
-    give_back(ctx.conn, counter.feed_id, ctx.who.test, pl.DataFrame(rows, schema=schema, orient="row"))
+    give_back(ctx.conn, ctx.who.test, pl.DataFrame(rows, schema=schema, orient="row"))

@@ -66,17 +66,15 @@ class Counter:
         return self.model.feed
 
     @cached_property
-    def rows(self) -> dict[tuple[int, int], int]:
-        """The timetable's row of each dated departure: by row of Feed.departures and the minute it leaves."""
-        table = self.model.timetable
-        return {leg: row for row, leg in enumerate(zip(table.departure.tolist(), table.depart.tolist()))}
+    def _lanes(self) -> dict[str, int]:
+        return {lane_id: row for row, lane_id in enumerate(self.feed.lanes["lane_id"])}
 
     @property
     def currency(self) -> str:
         return self.feed.info.currency
 
-    def place(self, ask: ParcelAsk, start: Spot, finish: Spot) -> Asked:
-        """The question in rows and minutes. Raises InvalidInput with every fault: places, service, time."""
+    def place(self, ask: ParcelAsk, start: Spot, finish: Spot, now: int) -> Asked:
+        """The question in rows and minutes, asked at minute `now`. Raises InvalidInput with every fault."""
         faults: list[Fault] = []
         ends = [
             found
@@ -107,7 +105,7 @@ class Counter:
             destination=destination.node,
             zone=destination.zone,
             # what has left is not offered: a parcel ready in the past is ready now
-            start_at=max(ready + (minutes[origin.zone] if origin.zone >= 0 else 0), table.start),
+            start_at=max(ready + (minutes[origin.zone] if origin.zone >= 0 else 0), now),
             weight_g=ask.weight_g,
             side_mm=max(side or 0.0 for side in sides),
             chargeable_g=self.chargeable_g(ask.weight_g, sides),
@@ -141,7 +139,53 @@ class Counter:
 
     def told(self, legs: Sequence[tuple[int, int]], chargeable_g: float) -> list[dict[str, Any]]:
         """Legs of an offer (row of the departure, minute it leaves) in words users know; instants as UTC minutes."""
-        return legs_to_columns(self.model, [self.rows[leg] for leg in legs], chargeable_g)
+        departures, lanes = self.feed.departures, self.feed.lanes
+        told = []
+        for row, depart in legs:  # by the feed alone: a desk that was opened another day, or elsewhere, told the same
+            run = departures.row(row, named=True)
+            lane = lanes.row(self._lanes[run["lane_id"]], named=True)
+            told.append(
+                {
+                    "departure_id": run["departure_id"],
+                    "lane_id": run["lane_id"],
+                    "carrier_id": lane["carrier_id"],
+                    "mode": lane["mode"],
+                    "from_node": lane["from_node"],
+                    "to_node": lane["to_node"],
+                    "cutoff_at": depart - run["cutoff_minutes"],
+                    "depart_at": depart,
+                    "arrive_at": depart + run["transit_minutes"],
+                    "cost": run["cost_per_parcel"] + run["cost_per_kg"] * chargeable_g / 1000.0,
+                }
+            )
+        return told
+
+    def capacities(self, legs: Sequence[tuple[int, int]]) -> list[tuple[float | None, float | None]]:
+        """Parcels and grams that dated departures (row of the departure, minute it leaves) take, closures heeded.
+
+        None = any number. A run that this desk does not look at has what the feed says.
+        """
+        keys, rows = self._runs
+        wanted = np.array([row << 32 | depart for row, depart in legs], np.int64)
+        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        told = []
+        for (departure, _), key, at in zip(legs, wanted.tolist(), place.tolist()):
+            if keys[at] == key:
+                row = rows[at]
+                both = (self.model.resources.seats[row], self.model.resources.kilograms[row] * 1000.0)
+                told.append(tuple(None if np.isinf(most) else float(most) for most in both))
+            else:
+                run = self.feed.departures.row(departure, named=True)
+                told.append((run["capacity_parcels"], run["capacity_g"]))
+        return told
+
+    @cached_property
+    def _runs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row of the departure and minute it leaves as one sorted number, and the timetable's row of each."""
+        table = self.model.timetable
+        keys = table.departure.astype(np.int64) << 32 | table.depart.astype(np.int64)
+        order = np.argsort(keys, kind="stable")
+        return keys[order], order
 
     def chargeable_g(self, weight_g: float, sides: Sequence[float | None]) -> float:
         """The greater of actual and volumetric weight."""

@@ -63,7 +63,7 @@ class Desks:
     def _look(self, ctx: Context, now: float) -> Counter:
         active = active_feed(ctx.conn, ctx.who.test)
         kept, at = self._of.get(ctx.who.test), ctx.clock.now()
-        asked = {"feed": active.feed_id, "test": ctx.who.test, "now": at}
+        asked = {"test": ctx.who.test, "now": at}
         loads = ctx.conn.execute(f"select {_SUMS} {_LOADS}".encode(), asked).fetchone() or ()
         if kept is not None and kept.counter.feed_id == active.feed_id and kept.start > to_minute(at) - DAY:
             if kept.loads != loads:
@@ -78,7 +78,7 @@ class Desks:
         return counter
 
 
-_LOADS = "from planning.loads where feed_id = %(feed)s and test = %(test)s and depart_at > %(now)s"
+_LOADS = "from planning.loads where test = %(test)s and depart_at > %(now)s"
 _SUMS = "count(*), sum(parcels), sum(grams), sum(shadow_price), sum(shadow_price_per_kg)"
 
 

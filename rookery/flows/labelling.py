@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -26,6 +26,7 @@ from rookery.terms.notice import Fault
 from rookery.waybill import store as waybills
 from rookery.waybill.labels import Printed, render
 from rookery.waybill.model import Block, Label, Size, Template
+from rookery.waybill.rules.masking import mask
 from rookery.waybill.rules.route_code import route_code
 
 MOST_LABELS = 1000
@@ -39,7 +40,7 @@ class PrintAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Labels to print, in this order."""
 
     parcel_ids: Annotated[list[ParcelId], Meta(min_length=1, max_length=MOST_LABELS)]
-    form: Literal["pdf", "png", "zpl"] = "pdf"
+    form: Literal["pdf", "png", "zpl", "zpl-z64"] = "pdf"
     size: Size = "100x150"
     full: Annotated[
         bool, Meta(description="Print the recipient in full, for shippers only; otherwise only what sorting needs.")
@@ -60,7 +61,7 @@ def print_labels(ctx: Context, ask: PrintAsk) -> bytes:
     printed = printed_labels(ctx, ask)
     if ask.form == "pdf":
         return printed.files[0]
-    if ask.form == "zpl":
+    if ask.form in ("zpl", "zpl-z64"):
         return b"\n".join(printed.files)
     if len(printed.files) == 1:
         return printed.files[0]
@@ -87,41 +88,49 @@ def printed_labels(ctx: Context, ask: PrintAsk, progress: Progress = silent) -> 
 
 
 def print_batch(
-    ctx: Context,
+    contexts: Callable[[], Context],
+    ask: PrintAsk,
     *,
     shipments: Sequence[str] | None,
     plan_id: str | None,
     again: bool,
-    form: Literal["pdf", "png", "zpl"],
-    size: Size,
-    full: bool,
-    template: str | None,
     progress: Progress = silent,
-) -> tuple[Printed, list[str]]:
-    """The labels of all booked parcels of a party, or of some shipments or of a wave: (as printed, their parcels).
+) -> Iterator[tuple[Printed, list[str]]]:
+    """The labels of all booked parcels of a party, or of some shipments or of a wave, by route code: 1,000 at a time,
+    each in a transaction of its own that is committed when the next are asked for.
 
-    again: also those that were printed before.
+    ask: form, size and the like (its parcel_ids are not looked at); again: also those that were printed before. What
+    somebody else is printing at this moment is left to them.
     """
-    rows = ctx.conn.execute(
-        "select p.parcel_id from orders.parcels p join orders.shipments s using (shipment_id)"
-        " join waybill.numbers n on n.number = p.number"
-        " where p.party_id = %(party)s and p.test = %(test)s and p.state <> 'cancelled'"
-        " and (%(again)s or n.state = 'issued') and (%(some)s::text[] is null or s.shipment_id = any(%(some)s))"
-        " and (%(plan)s::text is null or s.plan_id = %(plan)s) order by p.route_code, p.parcel_id",
-        {"party": ctx.who.party_id, "test": ctx.who.test, "again": again, "some": shipments or None, "plan": plan_id},
-    ).fetchall()
-    parcels = [parcel_id for (parcel_id,) in rows]
-    if not parcels:
-        return Printed([]), []
-    ask = PrintAsk(parcel_ids=parcels, form=form, size=size, full=full, template=template)
-    return printed_labels(ctx, ask, progress), parcels
+    after, done = ("", ""), 0
+    while True:
+        with contexts() as ctx:
+            rows = ctx.conn.execute(
+                "select p.parcel_id, coalesce(p.route_code, '') as code from orders.parcels p"
+                " join orders.shipments s using (shipment_id) join waybill.numbers n on n.number = p.number"
+                " where p.party_id = %(party)s and p.test = %(test)s and p.state <> 'cancelled'"
+                " and (%(again)s or n.state = 'issued') and (%(some)s::text[] is null or s.shipment_id = any(%(some)s))"
+                " and (%(plan)s::text is null or s.plan_id = %(plan)s)"
+                " and (coalesce(p.route_code, ''), p.parcel_id) > (%(code)s, %(parcel)s)"
+                " order by code, p.parcel_id limit %(most)s for update of n skip locked",
+                {"party": ctx.who.party_id, "test": ctx.who.test, "again": again, "some": shipments or None,
+                 "plan": plan_id, "code": after[0], "parcel": after[1], "most": MOST_LABELS},
+            ).fetchall()  # fmt: skip
+            if not rows:
+                return
+            parcels = [parcel_id for parcel_id, _ in rows]
+            after = (rows[-1][1], rows[-1][0])
+            progress("labels", done, done + len(parcels))
+            yield printed_labels(ctx, structs.replace(ask, parcel_ids=parcels)), parcels
+            done += len(parcels)
 
 
 def _labels(ctx: Context, ask: PrintAsk) -> tuple[list[Label], list[str]]:
     with ctx.conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "select p.parcel_id, p.piece, p.pieces, p.weight_g, p.number, p.state, s.service_id, o.reference,"
-            " o.sender_id, o.recipient_id, o.to_node, o.to_country, o.to_postal_code, o.from_node, o.from_country,"
+            "select p.parcel_id, p.party_id, p.piece, p.pieces, p.weight_g, p.number, p.state, s.service_id,"
+            " o.reference, o.sender_id, o.recipient_id, o.to_node, o.to_country, o.to_postal_code,"
+            " o.from_node, o.from_country,"
             " o.from_postal_code, way.stops, way.back from orders.parcels p join orders.shipments s using (shipment_id)"
             " join orders.orders o on o.order_id = s.order_id cross join lateral"
             " (select array_agg(l.to_node order by l.seq) as stops, array_agg(l.from_node order by l.seq desc) as back"
@@ -134,6 +143,9 @@ def _labels(ctx: Context, ask: PrintAsk) -> tuple[list[Label], list[str]]:
         row = known.get(parcel_id)
         if row is None:
             faults.append(Fault(f"$.parcel_ids[{place}]", "parcels.none", "there is no such parcel", "leave it out"))
+        elif ask.full and row["party_id"] != ctx.who.party_id and not ctx.who.scopes & {"admin", "system"}:
+            what = "it is another shipper's: its whole address is not yours to read"
+            faults.append(Fault(f"$.parcel_ids[{place}]", "labels.full", what, "leave `full` out"))
         elif row["state"] == "cancelled" or row["number"] is None:
             what = "it is cancelled" if row["state"] == "cancelled" else "it has no number yet"
             faults.append(Fault(f"$.parcel_ids[{place}]", "parcels.no_label", what, "leave it out"))
@@ -144,9 +156,11 @@ def _labels(ctx: Context, ask: PrintAsk) -> tuple[list[Label], list[str]]:
             "leave out what `errors` lists", faults=faults,
         )  # fmt: skip
     people = _people(ctx, rows)
-    return [_label(known[parcel_id], people, ask) for parcel_id in ask.parcel_ids], [
-        known[parcel_id]["number"] for parcel_id in ask.parcel_ids
-    ]
+    readers = ctx.who.scopes & {"admin", "system"}
+    return [
+        _label(known[parcel_id], people, ask, bool(readers) or known[parcel_id]["party_id"] == ctx.who.party_id)
+        for parcel_id in ask.parcel_ids
+    ], [known[parcel_id]["number"] for parcel_id in ask.parcel_ids]
 
 
 def _people(ctx: Context, rows: Sequence[dict]) -> dict[str, Address | Erased]:
@@ -157,9 +171,12 @@ def _people(ctx: Context, rows: Sequence[dict]) -> dict[str, Address | Erased]:
         return open_people(ctx.conn, keys, ctx.part(Keyring), sorted(ids))
 
 
-def _label(row: dict, people: dict[str, Address | Erased], ask: PrintAsk) -> Label:
+def _label(row: dict, people: dict[str, Address | Erased], ask: PrintAsk, own: bool) -> Label:
+    """own: whoever prints may read the sender's whole address; the recipient's is printed only if asked for."""
     recipient = _block(people.get(row["recipient_id"])) or _place(row, "to")
     sender = _block(people.get(row["sender_id"]))
+    if not own:
+        recipient, sender = mask(recipient), None if sender is None else mask(sender)
     stops = row["stops"] or [row["to_node"] or ""]
     if ask.variant == "return":
         recipient, sender = sender or _place(row, "from"), recipient

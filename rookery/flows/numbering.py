@@ -42,7 +42,7 @@ class NewRange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     suffix: Annotated[str, Meta(pattern="^[A-Z0-9]{0,10}$")] = ""
     first: Serial = 0
     last: Serial | None = None
-    shared: Annotated[bool, Meta(description="All parties get numbers of it. Operators only.")] = False
+    shared: Annotated[bool, Meta(description="All parties get numbers of it.")] = False
 
 
 class RangeOut(Struct, frozen=True):
@@ -61,7 +61,7 @@ class RangeOut(Struct, frozen=True):
     test: bool
 
 
-@operation("ranges.create", kind="command", http="POST /number-ranges", scope=("merchant", "operator"), status=201)
+@operation("ranges.create", kind="command", http="POST /number-ranges", scope="operator", status=201)
 def add_range(ctx: Context, ask: NewRange) -> RangeOut:
     """Enter a range of waybill numbers; it can never overlap another, and no number of it is ever issued twice."""
     scheme = {
@@ -69,11 +69,10 @@ def add_range(ctx: Context, ask: NewRange) -> RangeOut:
         "s10": lambda: s10_scheme(ask.service or "", ask.country or ""),
         "carrier": lambda: carrier_scheme(ask.prefix, ask.digits or 0, ask.check, ask.suffix),
     }[ask.kind]()
-    runs = bool(ctx.who.scopes & {"operator", "admin", "system"})
     made = store.add_range(
-        ctx.conn, new_id("rng", ctx.clock.now()), (ask.party_id if runs else None) or ctx.who.party_id, scheme,
+        ctx.conn, new_id("rng", ctx.clock.now()), ask.party_id or ctx.who.party_id, scheme,
         ask.first, scheme.last_serial if ask.last is None else ask.last,
-        test=ctx.who.test, at=ctx.clock.now(), shared=ask.shared and runs,
+        test=ctx.who.test, at=ctx.clock.now(), shared=ask.shared,
     )  # fmt: skip
     note(ctx, "ranges.create", made.range_id, kind=ask.kind)
     return _out(made)
@@ -113,41 +112,62 @@ def issue_for(ctx: Context, party_id: str, parcel_ids: Sequence[str]) -> Issued:
 
 
 def number_parcels(ctx: Context, parcels: pl.DataFrame, legs: pl.DataFrame) -> None:
-    """Give parcels their route code, and a number to those that have none. Call it late in the transaction.
+    """Give parcels of one party a number and their route code. Call it late in the transaction.
 
-    parcels: parcel_id, shipment_id, party_id, of those that have no number; legs: shipment_id, seq, to_node, of these
-    and of shipments whose route changed.
+    parcels: parcel_id, shipment_id, party_id; legs: shipment_id, seq, to_node. Raises Conflict when no range has so
+    many numbers left.
     """
-    numbered = [
-        mine.select("parcel_id", number=pl.Series(issue_for(ctx, party_id, mine["parcel_id"].to_list()).numbers))  # type: ignore[arg-type]
-        for (party_id,), mine in parcels.sort("party_id", "parcel_id").group_by("party_id", maintain_order=True)
-    ]
-    numbers = pl.concat(numbered) if numbered else pl.DataFrame(schema={"parcel_id": pl.String, "number": pl.String})
-    stops = legs.sort("shipment_id", "seq").group_by("shipment_id", maintain_order=True).agg("to_node")
-    codes = [route_code(nodes[:-1], nodes[-1]).text for nodes in stops["to_node"].to_list()]
-    coded = stops.select("shipment_id", route_code=pl.Series(codes, dtype=pl.String))
-    label_parcels(ctx.conn, coded, numbers)
+    [party_id] = parcels["party_id"].unique().to_list()
+    label_parcels(ctx.conn, _codes(legs), _numbers(ctx, party_id, parcels))
 
 
-def number_wave(ctx: Context, plan_id: str) -> None:
-    """Numbers and route codes of all that a wave has booked or re-routed, in the transaction that writes it."""
+def number_wave(ctx: Context, plan_id: str) -> dict[str, int]:
+    """Numbers and route codes of all that a wave has booked or re-routed, in the transaction that writes it; numbers
+    also for those that an earlier wave found none for.
+
+    Returns how many parcels of which party stay without a number because its ranges are used up: the others go on.
+    """
     parcels = sets.read(
         ctx.conn,
         "select p.parcel_id, p.shipment_id, p.party_id from orders.parcels p"
         " join orders.shipments s using (shipment_id)"
-        " where s.plan_id = %(plan)s and p.number is null and p.state = 'booked'",
+        " where p.number is null and p.state = 'booked' and p.test = %(test)s",
         {"parcel_id": pl.String, "shipment_id": pl.String, "party_id": pl.String},
-        {"plan": plan_id},
+        {"test": ctx.who.test},
     )
     legs = sets.read(
         ctx.conn,
         "select l.shipment_id, l.seq, l.to_node from planning.legs l join orders.shipments s"
-        " on s.shipment_id = l.shipment_id and s.route = l.route where s.plan_id = %(plan)s",
+        " on s.shipment_id = l.shipment_id and s.route = l.route where s.test = %(test)s and s.state = 'booked'"
+        " and (s.plan_id = %(plan)s and s.route > 1 or exists (select from orders.parcels p"
+        "   where p.shipment_id = s.shipment_id and (p.route_code is null or p.number is null)))",
         {"shipment_id": pl.String, "seq": pl.Int32, "to_node": pl.String},
-        {"plan": plan_id},
+        {"plan": plan_id, "test": ctx.who.test},
     )
-    if not legs.is_empty():
-        number_parcels(ctx, parcels, legs)
+    numbers, without = [], {}
+    for (party_id,), mine in parcels.sort("party_id", "parcel_id").group_by("party_id", maintain_order=True):
+        try:
+            numbers.append(_numbers(ctx, str(party_id), mine))
+        except Conflict:
+            without[str(party_id)] = mine.height
+    none = pl.DataFrame(schema={"parcel_id": pl.String, "number": pl.String})
+    label_parcels(ctx.conn, _codes(legs), pl.concat([none, *numbers]))
+    return without
+
+
+def _numbers(ctx: Context, party_id: str, parcels: pl.DataFrame) -> pl.DataFrame:
+    ids = parcels["parcel_id"].to_list()
+    issued = issue_for(ctx, party_id, ids)
+    return pl.DataFrame(
+        {"parcel_id": ids, "number": issued.numbers}, schema={"parcel_id": pl.String, "number": pl.String}
+    )
+
+
+def _codes(legs: pl.DataFrame) -> pl.DataFrame:
+    """The route code of each shipment (legs: shipment_id, seq, to_node)."""
+    stops = legs.sort("shipment_id", "seq").group_by("shipment_id", maintain_order=True).agg("to_node")
+    codes = [route_code(nodes[:-1], nodes[-1]).text for nodes in stops["to_node"].to_list()]
+    return stops.select("shipment_id", route_code=pl.Series(codes, dtype=pl.String))
 
 
 def add_demonstration_ranges(ctx: Context) -> bool:

@@ -211,10 +211,10 @@ def get(ctx: Context, ask: OneOrder) -> Order:
     return get_order(ctx, ask.order_id)
 
 
-def get_order(ctx: Context, order_id: str, lock: bool = False) -> Order:
+def get_order(ctx: Context, order_id: str) -> Order:
     """One order. Raises NotFound, also for another party's."""
     with ctx.conn.cursor(row_factory=dict_row) as cursor:
-        query = f"{_SELECT} where o.order_id = %s{' for update of o' if lock else ''}"
+        query = f"{_SELECT} where o.order_id = %s"
         row = cursor.execute(query.encode(), (order_id,)).fetchone()
         if row is None:
             raise NotFound("orders.none", f"There is no order {order_id}.", "list yours: GET /orders")
@@ -223,6 +223,16 @@ def get_order(ctx: Context, order_id: str, lock: bool = False) -> Order:
             " where order_id = %s order by line_no", (order_id,),
         ).fetchall()  # fmt: skip
     return msgspec.convert(row, Order)
+
+
+def _held(ctx: Context, order_id: str) -> Order:
+    """One order of the asker's own, held until the transaction ends. Raises NotFound."""
+    held = ctx.conn.execute(
+        "select from orders.orders where order_id = %s and party_id = %s for update", (order_id, ctx.who.party_id)
+    )
+    if held.rowcount == 0:
+        raise NotFound("orders.none", f"There is no order {order_id}.", "list yours: GET /orders")
+    return get_order(ctx, order_id)
 
 
 class WhichOrders(Struct, frozen=True, forbid_unknown_fields=True):
@@ -263,7 +273,7 @@ class OrderChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 @operation("orders.update", kind="command", http="PATCH /orders/{order_id}", scope="merchant")
 def update(ctx: Context, ask: OrderChange) -> Order:
     """Change an order: its notes at any time, its times and service until it is booked."""
-    order = get_order(ctx, ask.order_id, lock=True)
+    order = _held(ctx, ask.order_id)
     refuse_changed(ask.if_match, order.version)
     changed = {
         name: value
@@ -296,7 +306,7 @@ class OrderCancel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 @operation("orders.cancel", kind="command", http="POST /orders/{order_id}/cancel", scope="merchant")
 def cancel(ctx: Context, ask: OrderCancel) -> Order:
     """Cancel an order that waits; one that is booked is cancelled by its shipment. Cancelling twice is no fault."""
-    order = get_order(ctx, ask.order_id, lock=True)
+    order = _held(ctx, ask.order_id)
     refuse_changed(ask.if_match, order.version)
     if order.state == "booked":
         raise Conflict(

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.base.paging import After, Limit, Page, page
-from rookery.terms.errors import Conflict, NotFound
+from rookery.terms.errors import Conflict, NotAllowed, NotFound
 from rookery.waybill import store as waybills
 
 ParcelId = Annotated[str, Meta(max_length=40, examples=["pcl_01m8hyvan558x4225mfmdh7nwt"])]
@@ -102,12 +102,25 @@ def hand_over(ctx: Context, ask: OneParcel) -> Carried:
     if parcel.state == "cancelled":
         raise Conflict("parcels.cancelled", "The parcel is cancelled.", "give it back to the shipper")
     if parcel.state == "booked":
-        ctx.conn.execute("update orders.parcels set state = 'handed_over' where parcel_id = %s", (ask.parcel_id,))
+        _refuse_who_does_not_carry(ctx, ask.parcel_id)
+        ctx.conn.execute(
+            "update orders.parcels set state = 'handed_over' where parcel_id = %s and state = 'booked'",
+            (ask.parcel_id,),
+        )
         ctx.conn.execute("select orders.hand_over_shipment(%s, %s)", (ask.parcel_id, ctx.clock.now()))
         if parcel.number is not None:
             waybills.hand_over(ctx.conn, [parcel.number], at=ctx.clock.now())
         note(ctx, "parcels.hand_over", ask.parcel_id)
     return _get(ctx, ask.parcel_id)
+
+
+def _refuse_who_does_not_carry(ctx: Context, parcel_id: str) -> None:
+    """Raises NotAllowed for a shipper who does not carry the parcel itself."""
+    granted = ctx.conn.execute(
+        "select from orders.parcel_party where parcel_id = %s and party_id = %s", (parcel_id, ctx.who.party_id)
+    )
+    if granted.rowcount == 0 and not ctx.who.scopes & {"operator", "admin", "system"}:
+        raise NotAllowed("parcels.not_carried", "You do not carry this parcel.", "its courier notes the hand-over")
 
 
 def _get(ctx: Context, parcel_id: str) -> Carried:

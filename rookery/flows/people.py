@@ -18,9 +18,10 @@ from rookery.base.progress import Progress, silent
 from rookery.orders.addresses import Address, check_address, forget
 from rookery.orders.intake_model import PlaceIn
 from rookery.orders.vault.keyring import VARIABLE, Keyring, add_master_key, drop_master_keys
-from rookery.orders.vault.keys import rotate
+from rookery.orders.vault.keys import rotate, rotating, wrapped_by_others
 from rookery.orders.vault.store import erase, open_people
-from rookery.terms.errors import NotFound
+from rookery.orders.vault.store import people_of as named_by
+from rookery.terms.errors import Conflict, NotFound
 from rookery.terms.notice import Fault
 
 PersonId = Annotated[str, Meta(max_length=40, examples=["per_01m8hyvan558x4225mfmdh7nwt"])]
@@ -44,6 +45,7 @@ class Person(Struct, frozen=True):
 @operation("people.get", kind="command", http="POST /people/{person_id}/open", scope="merchant", idempotent=False)
 def open_person(ctx: Context, ask: OnePerson) -> Person:
     """Open a person of one of your orders; that it was opened, and by whom, is noted in the audit trail."""
+    _refuse_others(ctx, ask.person_id)
     with ctx.keys() as keys:
         found = open_people(ctx.conn, keys, ctx.part(Keyring), [ask.person_id]).get(ask.person_id)
     if found is None:
@@ -52,12 +54,24 @@ def open_person(ctx: Context, ask: OnePerson) -> Person:
     return Person(ask.person_id, found if isinstance(found, Address) else None, not isinstance(found, Address))
 
 
+def _refuse_others(ctx: Context, person_id: str) -> None:
+    """Raises NotFound for a person of another party's order, whatever scopes the asker has; admins may."""
+    known = ctx.conn.execute(
+        "select from vault.people where person_id = %(id)s and (party_id = %(party)s or %(all)s)"
+        " union all select from vault.erased where person_id = %(id)s and (party_id = %(party)s or %(all)s)",
+        {"id": person_id, "party": ctx.who.party_id, "all": bool(ctx.who.scopes & {"admin", "system"})},
+    )
+    if known.rowcount == 0:
+        raise NotFound("people.none", f"There is no person {person_id}.", "take the id of one of your orders")
+
+
 @operation("people.erase", kind="command", http="POST /people/{person_id}/erase", scope="merchant")
 def erase_person(ctx: Context, ask: OnePerson) -> Person:
     """Erase a person for good: the data key is destroyed, and with it every copy in every backup.
 
     It cannot be undone.
     """
+    _refuse_others(ctx, ask.person_id)
     erase_people(ctx, [ask.person_id])
     return Person(ask.person_id, None, True)
 
@@ -109,14 +123,11 @@ def check(ctx: Context, ask: AddressesAsk) -> AddressResults:
 
 
 def people_of(ctx: Context, party_id: str, reference: str) -> list[str]:
-    """Sender and recipient of a party's order. Raises NotFound."""
-    row = ctx.conn.execute(
-        "select sender_id, recipient_id from orders.orders where party_id = %s and test = %s and reference = %s",
-        (party_id, ctx.who.test, reference),
-    ).fetchone()
-    if row is None:
+    """Sender and recipient of a party's order, and who was to receive it before. Raises NotFound."""
+    found = named_by(ctx.conn, party_id, ctx.who.test, reference)
+    if found is None:
         raise NotFound("orders.none", f"{party_id} has no order {reference!r}.", "check the reference and the party")
-    return [person_id for person_id in row if person_id is not None]
+    return found
 
 
 def erase_people(ctx: Context, person_ids: Sequence[str]) -> list[str]:
@@ -131,18 +142,38 @@ def erase_people(ctx: Context, person_ids: Sequence[str]) -> list[str]:
     return erased
 
 
-def rotate_keys(database: Database, folder: Path, progress: Progress = silent) -> tuple[int, int]:
-    """A new master key, all data keys wrapped with it, the old ones dropped: (data keys wrapped, version).
+class Rotated(Struct, frozen=True):
+    """What a rotation did: data keys wrapped anew, the current master key's version, and the former versions, which
+    nothing is wrapped with any more once it was finished. dropped: whether they are gone from the key file.
+    """
 
-    Where the environment holds the keys, its first one is taken as the new one, and the others are left to whoever set
-    it. Stopped half-way, both master keys are there, and the next call goes on.
+    wrapped: int
+    version: int
+    former: list[int]
+    dropped: bool
+
+
+def rotate_keys(database: Database, folder: Path, progress: Progress = silent, finish: bool = False) -> Rotated:
+    """A new master key, and all data keys wrapped with it; with `finish` no new one, and the former ones are dropped.
+
+    Former master keys stay until then: what running servers wrapped with them while the new one was made must open.
+    They go only when no data key is wrapped with them. Stopped half-way the next call goes on. Where the environment
+    holds the keys, its first one is the new one, and whoever set it takes the others out. Raises Conflict when another
+    rotation is under way, or data keys are being wrapped with a former master key.
     """
     told = VARIABLE in os.environ
-    keyring = Keyring.read(os.environ, folder)
-    if not told and len(keyring.versions) == 1:
-        keyring = add_master_key(folder)
-    with psycopg.connect(database.urls.keys, autocommit=True) as keys:
+    with psycopg.connect(database.urls.keys, autocommit=True) as keys, rotating(keys):
+        keyring = Keyring.read(os.environ, folder)
+        if not told and not finish and len(keyring.versions) == 1:
+            keyring = add_master_key(folder)
+        former = keyring.versions[1:]
         wrapped = rotate(keys, keyring, progress)
-    if not told:
-        drop_master_keys(folder)
-    return wrapped, keyring.current
+        if finish and (left := wrapped_by_others(keys, keyring)):
+            raise Conflict(
+                "vault.still_used",
+                f"{left:,} data keys were wrapped with a former master key meanwhile.",
+                "start servers whose environment holds the former key anew, then finish again",
+            )
+        if finish and former and not told:
+            drop_master_keys(folder)
+    return Rotated(wrapped, keyring.current, former, finish and bool(former) and not told)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import polars as pl
 from msgspec import Meta, Struct
 
 from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.base.paging import Limit, Page, page
+from rookery.flows.planning import horizon_of
+from rookery.flows.wave_room import RUN, room_of, taken_by_others
 from rookery.network import validate_feed
 from rookery.network.store import (
     MOST_BYTES,
     FeedRecord,
+    Feeds,
     activations,
     active_feed,
     add_activation,
@@ -23,6 +27,7 @@ from rookery.network.store import (
     unpack,
     was_active_before,
 )
+from rookery.planning.store import LOADS_LOCK, raise_loads
 from rookery.terms.errors import InvalidInput
 from rookery.terms.ids import new_id
 
@@ -115,6 +120,7 @@ def activate(ctx: Context, ask: OneFeed) -> Change:
     before = find_active(ctx.conn, test)
     if before is None or before.feed_id != ask.feed_id:
         add_activation(ctx.conn, ask.feed_id, test, ctx.clock.now(), ctx.who.party_id, "activate")
+        _keep_books(ctx, ask.feed_id)
         note(ctx, "networks.activate", ask.feed_id, before=before.feed_id if before else None)
     return Change(get_feed(ctx.conn, ask.feed_id, test), before)
 
@@ -130,5 +136,19 @@ def rollback(ctx: Context, ask: Back) -> Change:
     feed_id = was_active_before(activations(ctx.conn, test))
     before = active_feed(ctx.conn, test)
     add_activation(ctx.conn, feed_id, test, ctx.clock.now(), ctx.who.party_id, "rollback")
+    _keep_books(ctx, feed_id)
     note(ctx, "networks.rollback", feed_id, before=before.feed_id)
     return Change(get_feed(ctx.conn, feed_id, test), before)
+
+
+def _keep_books(ctx: Context, feed_id: str) -> None:
+    """What is booked on departures of a network that counts from now on; of those without a limit before, nobody kept
+    count.
+    """
+    conn, now, test = ctx.conn, ctx.clock.now(), ctx.who.test
+    conn.execute(LOADS_LOCK)
+    nobody = pl.DataFrame(schema={"shipment_id": pl.String})
+    booked = taken_by_others(conn, test, now, nobody)
+    if not booked.is_empty():
+        feed = ctx.part(Feeds).get(conn, feed_id)
+        raise_loads(conn, test, booked.join(room_of(feed, now, horizon_of(feed, None)), on=RUN))

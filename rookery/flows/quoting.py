@@ -128,8 +128,8 @@ def quote_many(ctx: Context, ask: QuotesAsk) -> Quotes:
 
 
 def _quoted(ctx: Context, counter: Counter, ask: QuoteAsk) -> Quote:
-    asked = counter.place(ask, ask.from_, ask.to)
     now = ctx.clock.now()
+    asked = counter.place(ask, ask.from_, ask.to, to_minute(now))
     expires = to_minute(now + HOLDS)
     offers, reasons = counter.offers(asked, ask.pieces)
     signer = ctx.part(Signer)
@@ -243,7 +243,7 @@ def reachability(ctx: Context, ask: ReachAsk) -> Reaches:
             end = counter.places.find(spot.node, spot.country, spot.postal_code)
             found = known.get(end) if end is not None else None
             if found is None:
-                found = _reach(counter, ask, spot)
+                found = _reach(counter, ask, spot, to_minute(ctx.clock.now()))
                 if end is not None:
                     known[end] = found
             known[key] = found
@@ -251,12 +251,12 @@ def reachability(ctx: Context, ask: ReachAsk) -> Reaches:
     return Reaches(counter.currency, counter.feed_id, results)
 
 
-def _reach(counter: Counter, ask: ReachAsk, spot: Spot) -> Reach:
+def _reach(counter: Counter, ask: ReachAsk, spot: Spot, now: int) -> Reach:
     if spot.node is None and spot.country is None:
         return Reach(0, False, reasons=["missing_place"])
     if counter.places.find(spot.node, spot.country, spot.postal_code) is None:
         return Reach(0, False, reasons=["unknown_node" if spot.node is not None else "unknown_zone"])
-    asked = counter.place(ask, ask.from_, spot)
+    asked = counter.place(ask, ask.from_, spot, now)
     offers, reasons = counter.offers(asked, ask.pieces)
     if not offers:
         return Reach(0, False, reasons=reasons)

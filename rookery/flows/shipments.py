@@ -177,7 +177,7 @@ def cancel(ctx: Context, ask: ShipmentCancel) -> Shipment:
         ctx.conn.execute(
             "update orders.parcels set state = 'cancelled' where shipment_id = %s", (shipment.shipment_id,)
         )
-        give_back(ctx.conn, shipment.feed_id, ctx.who.test, _claims(shipment))
+        give_back(ctx.conn, ctx.who.test, _claims(shipment))
         numbers = [parcel.number for parcel in shipment.parcels if parcel.number is not None]
         if numbers:
             waybills.cancel(ctx.conn, numbers, at=now)
@@ -187,8 +187,13 @@ def cancel(ctx: Context, ask: ShipmentCancel) -> Shipment:
 
 
 def _locked(ctx: Context, shipment_id: str) -> Shipment:
-    """One shipment, held until the transaction ends. Raises NotFound."""
-    ctx.conn.execute("select from orders.shipments where shipment_id = %s for update", (shipment_id,))
+    """One shipment of the asker's own, held until the transaction ends. Raises NotFound."""
+    held = ctx.conn.execute(
+        "select from orders.shipments where shipment_id = %s and party_id = %s for update",
+        (shipment_id, ctx.who.party_id),
+    )
+    if held.rowcount == 0:
+        raise NotFound("shipments.none", f"There is no shipment {shipment_id}.", "list yours: GET /shipments")
     return get_shipment(ctx, shipment_id)
 
 
@@ -255,6 +260,7 @@ def readdress(ctx: Context, ask: NewRecipient) -> Shipment:
     numbers = [parcel.number for parcel in shipment.parcels if parcel.number is not None]
     if numbers:
         waybills.revise(ctx.conn, numbers, at=now)
-    tell_history(ctx, [shipment.order_id], "readdressed", shipment_id=shipment.shipment_id)
+    former = {"former_recipient_id": shipment.recipient_id} if shipment.recipient_id is not None else {}
+    tell_history(ctx, [shipment.order_id], "readdressed", shipment_id=shipment.shipment_id, **former)
     note(ctx, "shipments.readdress", shipment.shipment_id)
     return get_shipment(ctx, ask.shipment_id)

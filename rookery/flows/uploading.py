@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 import msgspec
 import polars as pl
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Meta, Struct
 from psycopg.rows import dict_row
@@ -28,17 +29,18 @@ from rookery.base.operations import Context, Who, operation
 from rookery.base.paging import After, Limit, Page, page
 from rookery.base.progress import Progress, silent
 from rookery.flows.ordering import take_judged
-from rookery.orders.corrections import fault_sheet, row_refs, to_keep
+from rookery.orders.corrections import fault_sheet, plain_references, row_refs, to_keep
 from rookery.orders.intake import judge
 from rookery.orders.sheets import read_sheet
 from rookery.orders.vault.kept import drop_expired, keep_rows, kept_rows, row_ref
 from rookery.orders.vault.keyring import Keyring
 from rookery.orders.vault.keys import destroy_keys, find_keys, make_keys
-from rookery.terms.errors import Conflict, InvalidInput, NotFound, RookeryError
+from rookery.terms.errors import Conflict, InvalidInput, Later, NotFound, RookeryError
 from rookery.terms.ids import new_id
 from rookery.terms.notice import Fault, Notice
 
-MOST_BYTES = 256 << 20
+MOST_BYTES = 64 << 20
+"""Of a file over HTTP, which is held in memory whole; `rookery orders import` reads larger ones."""
 AT_ONCE = 10_000
 """Rows taken in one transaction."""
 NONCE = 12
@@ -154,19 +156,21 @@ def faults(ctx: Context, ask: OneUpload) -> bytes:
 
 @jobs.task("orders.intake")
 def read_upload(desk: jobs.Desk, upload_id: str, test: str) -> None:
-    """The job: take the rows of an upload. Done again after a crash it goes on where it was: nothing is taken twice."""
+    """The job: take the rows of an upload. Done again after a crash it goes on where it was: nothing is taken twice.
+
+    What cannot be read makes the upload failed, and so does a fault of the program; what passes (the database away) is
+    raised, to be tried again.
+    """
     is_test = test == "True"
     with desk.context(is_test) as ctx:
         row = ctx.conn.execute(
             "update orders.uploads set state = 'reading', version = version + 1"
             " where upload_id = %s and state in ('waiting', 'reading') returning party_id, form, content", (upload_id,),
         ).fetchone()  # fmt: skip
-        if row is None:
-            return
-        with ctx.keys() as keys:
-            key = find_keys(keys, ctx.part(Keyring), [_content_of(upload_id)])[_content_of(upload_id)]
-    party_id, form, sealed = row[0], row[1], bytes(row[2])
-    content = AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], upload_id.encode())
+    if row is None:
+        _forget_file(desk, upload_id)  # whoever finished it may have been stopped before that
+        return
+    party_id, form, sealed = row[0], row[1], bytes(row[2] or b"")
 
     def contexts() -> Context:
         return Context(
@@ -174,14 +178,41 @@ def read_upload(desk: jobs.Desk, upload_id: str, test: str) -> None:
         )
 
     try:
-        with _as_file(content) as path:
+        with _as_file(_opened(desk, upload_id, sealed)) as path:
             frame, notices = read_sheet(path, f"orders.{form}")
         outcome = take_sheet(contexts, frame, notices, upload_id)
         _finish(desk, is_test, upload_id, "done", outcome, None)
-    except RookeryError as error:
-        if error.status >= 500:
-            raise
-        _finish(desk, is_test, upload_id, "failed", Outcome(notices=error.notices), str(error))
+    except Later:
+        raise
+    except InvalidInput as fault:
+        _finish(desk, is_test, upload_id, "failed", Outcome(notices=fault.notices), str(fault))
+    except RookeryError as fault:
+        _finish(desk, is_test, upload_id, "failed", _taken_so_far(contexts, upload_id), str(fault))
+    except (Exception, pl.exceptions.PanicException) as fault:  # the latter is no Exception
+        told = (
+            f"A fault of the program ({type(fault).__name__}) kept the file from being read to its end."
+            " Next: save it as CSV and send it again; what was taken is not taken twice."
+        )
+        _finish(desk, is_test, upload_id, "failed", _taken_so_far(contexts, upload_id), told)
+        raise RuntimeError(f"{type(fault).__name__} in {upload_id}") from None  # its words may hold a name
+
+
+def _opened(desk: jobs.Desk, upload_id: str, sealed: bytes) -> bytes:
+    """The file as it was sent. Raises NotFound when it cannot be opened any more."""
+    with desk.database.keys() as keys:
+        key = find_keys(keys, desk.parts[Keyring], [_content_of(upload_id)]).get(_content_of(upload_id))
+    try:
+        if key is not None:
+            return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], upload_id.encode())
+    except (InvalidTag, ValueError):
+        pass
+    # as in a database put back from a backup of before the file was read: its key went when it was
+    raise NotFound("uploads.gone", "The file is gone.", "send it again; what was taken of it is not taken twice")
+
+
+def _taken_so_far(contexts: Callable[[], Context], upload_id: str) -> Outcome:
+    with contexts() as ctx:
+        return Outcome(taken=_count_taken(ctx, upload_id))
 
 
 @dataclass(frozen=True)
@@ -226,22 +257,24 @@ def take_sheet(
     with contexts() as ctx:
         sheet = None
         if refused:
-            lines = to_keep(judged, sorted(refused))
+            back = sorted(refused)
             refs = {line: row_ref(upload_id, line) for line in judged.raw["line"].to_list()}
             sheet = fault_sheet(judged, refused, refs)
-            known = ctx.conn.execute("select from vault.kept_row where upload_id = %s limit 1", (upload_id,)).fetchone()
-            if known is None:
-                with ctx.keys() as keys:
-                    keep_rows(
-                        ctx.conn, keys, ctx.part(Keyring), ctx.who.party_id, ctx.who.test, upload_id, lines,
-                        ctx.clock.now(),
-                    )  # fmt: skip
-        row = ctx.conn.execute(
-            "select count(*) from orders.orders where upload_id = %s and party_id = %s", (upload_id, ctx.who.party_id)
-        ).fetchone()
-        taken = row[0] if row else 0
+            with ctx.keys() as keys:
+                keep_rows(
+                    ctx.conn, keys, ctx.part(Keyring), ctx.who.party_id, ctx.who.test, upload_id,
+                    to_keep(judged, back), ctx.clock.now(), plain_references(judged, back),
+                )  # fmt: skip
+        taken = _count_taken(ctx, upload_id)
     rows = judged.raw.height
     return Outcome(rows, taken, rows - taken - len(refused), len(refused), sheet, judged.notices, len(judged.warnings))
+
+
+def _count_taken(ctx: Context, upload_id: str) -> int:
+    row = ctx.conn.execute(
+        "select count(*) from orders.orders where upload_id = %s and party_id = %s", (upload_id, ctx.who.party_id)
+    ).fetchone()
+    return row[0] if row else 0
 
 
 def _finish(desk: jobs.Desk, test: bool, upload_id: str, state: str, outcome: Outcome, fault: str | None) -> None:
@@ -256,6 +289,10 @@ def _finish(desk: jobs.Desk, test: bool, upload_id: str, state: str, outcome: Ou
                 jsonb(outcome.notices), outcome.sheet, fault, desk.clock.now(), upload_id,
             ),
         )  # fmt: skip
+    _forget_file(desk, upload_id)
+
+
+def _forget_file(desk: jobs.Desk, upload_id: str) -> None:
     with desk.database.keys() as keys:
         destroy_keys(keys, [_content_of(upload_id)])
 

@@ -6,7 +6,7 @@ which whatever changed meanwhile is left as it is).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
@@ -15,19 +15,25 @@ from msgspec import structs
 
 from rookery.base.operations import Context
 from rookery.flows.planning import Plan, horizon_of, plan
-from rookery.network import expand
+from rookery.flows.wave_room import (
+    RUN,
+    fitted,
+    over,
+    room_of,
+    summed,
+    taken_by_others,
+    with_room_left,
+    with_weights,
+)
 from rookery.network.store import Feeds
 from rookery.orders import booking, waiting
 from rookery.planning import store
 from rookery.planning.plans import Outcome, WaveSettings, finish_plan, tell_outcome
 from rookery.terms.errors import Conflict
-from rookery.terms.frames import FEED, Feed
+from rookery.terms.frames import Feed
 from rookery.terms.goods import DEFAULT_CONFIDENCE
 from rookery.terms.ids import new_ids
-from rookery.terms.time import DAY, to_minute
 
-_RUN = ["departure_id", "depart_at"]
-_ROOM = ["capacity_parcels", "capacity_g"]
 _REFUSED = "unknown_service"
 """Why an order is left out when it is placed in a network (network.placing knows no other reason)."""
 
@@ -71,37 +77,6 @@ def look(ctx: Context, feed_id: str, settings: WaveSettings) -> Snapshot:
     )  # fmt: skip
 
 
-def room_of(feed: Feed, now: datetime, days: int) -> pl.DataFrame:
-    """The dated departures that have a limit.
-
-    Columns: departure_id, depart_at, scheduled_at (minutes), capacity_parcels, capacity_g (null = none).
-    """
-    start = to_minute(now)
-    runs = expand(feed, start, start + days * DAY).runs
-    limited = runs.filter(pl.any_horizontal(pl.col(name).is_finite() for name in _ROOM))
-    return limited.select(
-        feed.departures["departure_id"].gather(limited["departure"]),
-        (pl.col("depart_at").cast(pl.Int64) * 60_000_000).cast(pl.Datetime("us", "UTC")),
-        "scheduled_at",
-        *(pl.when(pl.col(name).is_finite()).then(name).alias(name) for name in _ROOM),
-    )  # fmt: skip
-
-
-def taken_by_others(conn: psycopg.Connection, test: bool, after: datetime, mine: pl.DataFrame) -> pl.DataFrame:
-    """What departures that leave after an instant carry of shipments that are not `mine` (column shipment_id).
-
-    Along their median routes: departure_id, depart_at, parcels, grams. A departure that another version of the network
-    has too counts as the same.
-    """
-    legs = store.future_legs(conn, test, after).join(mine, on="shipment_id", how="anti")
-    weights = waiting.weights(conn, legs["shipment_id"].unique())
-    return _summed(legs.join(weights, on=["shipment_id", "route"]))
-
-
-def _summed(legs: pl.DataFrame) -> pl.DataFrame:
-    return legs.group_by(_RUN).agg(pl.col("parcels").sum(), pl.col("grams").sum())
-
-
 def make(snapshot: Snapshot, settings: WaveSettings) -> Plan | None:
     """The plan of what there is; None when there is nothing. What is booked is due when it was promised."""
     movable = snapshot.movable.with_columns(due_at="promised_at")
@@ -110,40 +85,24 @@ def make(snapshot: Snapshot, settings: WaveSettings) -> Plan | None:
     if orders.filter(pl.col("service_id").is_null() | pl.col("service_id").is_in(offered)).is_empty():
         return None
     told = {name: value for name in ("outcomes", "seconds") if (value := getattr(settings, name)) is not None}
-    return plan(_with_room_left(snapshot), orders, start=snapshot.at, horizon_days=snapshot.days, **told)
-
-
-def _with_room_left(snapshot: Snapshot) -> Feed:
-    """The network with what others take gone from its departures: as closures, which the planner plans around."""
-    taken = snapshot.others.join(snapshot.room, on=_RUN)
-    left = taken.with_columns(
-        # a hair more than exact, so that as a product it is never a whole seat less
-        factor=(
-            pl.min_horizontal(
-                1 - pl.col("parcels") / pl.col("capacity_parcels"), 1 - pl.col("grams") / pl.col("capacity_g")
-            )
-            * (1 + 1e-12)
-        ).clip(0.0, 1.0)
+    return plan(
+        with_room_left(snapshot.feed, snapshot.room, snapshot.others),
+        orders,
+        start=snapshot.at,
+        horizon_days=snapshot.days,
+        **told,
     )
-    closures = left.select(
-        "departure_id",
-        from_at=pl.col("scheduled_at").cast(pl.Int64),
-        until_at=pl.col("scheduled_at").cast(pl.Int64) + 1,
-        capacity_factor="factor",
-        delay_minutes=pl.lit(0, pl.Int32),
-        reason=pl.lit("booked before"),
-    )
-    both = pl.concat([snapshot.feed.closures, closures], how="diagonal").select(*FEED["closures"])
-    return replace(snapshot.feed, closures=both.cast(pl.Schema(FEED["closures"])))
 
 
 def write(ctx: Context, plan_id: str, version: int, snapshot: Snapshot, made: Plan | None) -> Outcome:
     """Book what was planned, re-route what was booked, tell what found no way: all of it or nothing.
 
     Orders and shipments that others changed since the snapshot are left as they are, and so are those whose first
-    cut-off passed while it was planned. Raises Overtaken when this wave is somebody else's by now.
+    cut-off passed, or whose room others booked, while it was planned. Raises Overtaken when this wave is somebody
+    else's by now.
     """
     conn, now, test = ctx.conn, ctx.clock.now(), ctx.who.test
+    conn.execute("set local statement_timeout = 0")  # sets of any size; a wait for others' locks keeps its limit
     if not finish_plan(conn, plan_id, version, now):
         raise Overtaken("waves.overtaken", f"Another worker has taken {plan_id} over.", "look at the wave's record")
     looked_at = pl.concat(
@@ -151,26 +110,104 @@ def write(ctx: Context, plan_id: str, version: int, snapshot: Snapshot, made: Pl
     )
     outcome = Outcome(orders=looked_at.height)
     if made is not None:
-        late = made.legs.filter(pl.col("seq") == 1, pl.col("cutoff_at") < now)
         every = made.parcels.filter(pl.col("status") == "planned")
-        planned = every.join(late, on="order_id", how="anti")
+        late = made.legs.filter(pl.col("seq") == 1, pl.col("cutoff_at") < now)
         legs = made.legs.join(store.couriers(conn, made.legs["carrier_id"].unique()), on="carrier_id", how="left")
         legs = legs.with_columns(test=pl.lit(test), plan_id=pl.lit(plan_id))
-        booked = _book_new(ctx, plan_id, snapshot, planned, legs)
-        kept, moved = _reroute(ctx, plan_id, snapshot, planned, legs)
-        _write_loads(conn, test, now, snapshot, made, pl.concat([booked, kept]))
-        skipped = every.height - booked.height - kept.height
-        outcome = Outcome(looked_at.height, booked.height, moved, skipped=skipped, summary=made.summary)
+        held = _held(conn, snapshot, every.join(late, on="order_id", how="anti"))
+        written = _write_plan(ctx, plan_id, snapshot, made, held, legs, alone=False)
+        written = written or _write_plan(ctx, plan_id, snapshot, made, held, legs, alone=True)
+        assert written is not None
+        booked, kept, moved, stay = written
+        skipped = every.height - booked - kept - stay
+        outcome = Outcome(looked_at.height, booked, moved, skipped=skipped, summary=made.summary)
     unassigned, reasons = _write_unassigned(conn, test, plan_id, looked_at, made)
     outcome = structs.replace(outcome, unassigned=unassigned, reasons=reasons)
     tell_outcome(conn, plan_id, outcome)
     return outcome
 
 
+def _held(conn: psycopg.Connection, snapshot: Snapshot, planned: pl.DataFrame) -> pl.DataFrame:
+    """What was planned and is as it was, held until the transaction ends: orders first, then shipments, each by id."""
+    wait = booking.hold_orders(conn, snapshot.received.join(planned, on="order_id", how="semi"))
+    ride = booking.hold_shipments(conn, snapshot.movable.join(planned, on="order_id", how="semi"))
+    mine = snapshot.movable.filter(pl.col("shipment_id").is_in(ride)).get_column("order_id").to_list()
+    return planned.filter(pl.col("order_id").is_in(wait + mine))
+
+
+def _write_plan(
+    ctx: Context, plan_id: str, snapshot: Snapshot, made: Plan, held: pl.DataFrame, legs: pl.DataFrame, *, alone: bool
+) -> tuple[int, int, int, int] | None:
+    """Writes what finds room: how many were booked, go by the new plan, of these on another route, and stay on theirs.
+
+    Others book on departures until all but the loads is written, so that nobody waits for long. None, and nothing is
+    written, when what they booked in that time leaves too little room: then it is to be done with them kept out from
+    the beginning (`alone`).
+    """
+    conn, now, test = ctx.conn, ctx.clock.now(), ctx.who.test
+    with conn.transaction() as attempt:
+        # after the locks of orders and shipments: who books holds its own before it asks for this one
+        if alone:
+            conn.execute(store.LOADS_LOCK)
+        moves = _moves(snapshot, held, legs)
+        ours = moves.select("shipment_id")
+        others = taken_by_others(conn, test, now, ours)
+        planned, stay, loads = _fitting(conn, snapshot, made, held, moves, others)
+        booked = _book_new(ctx, plan_id, snapshot, planned, legs)
+        kept, moved = _reroute(ctx, plan_id, snapshot, moves.join(planned, on="order_id", how="semi"), legs)
+        conn.execute(store.LOADS_LOCK)
+        if not alone:
+            since = taken_by_others(conn, test, now, pl.concat([ours, booked]))
+            more = summed(since, others.with_columns(-pl.col("parcels", "grams")))
+            loads = summed(loads, more)
+            if not over(loads, snapshot.room).join(more.filter(pl.col("parcels") > 0), on=RUN).is_empty():
+                raise psycopg.Rollback(attempt)
+        _write_loads(conn, test, now, snapshot, made, loads)
+        return booked.height, kept, moved, stay
+    return None
+
+
+def _fitting(
+    conn: psycopg.Connection, snapshot: Snapshot, made: Plan, held: pl.DataFrame, moves: pl.DataFrame,
+    others: pl.DataFrame,
+) -> tuple[pl.DataFrame, int, pl.DataFrame]:  # fmt: skip
+    """Of what is held, that which finds room beside what others have; how many shipments had rather stay on their way;
+    and what departures carry then.
+    """
+    orders = pl.concat([waiting.as_ordered(rows) for rows in (snapshot.received, snapshot.movable)])
+    pieces = pl.col("pieces").cast(pl.Float64)
+    new = made.legs.join(orders, on="order_id", maintain_order="left").select(
+        "order_id", *RUN, parcels=pieces, grams=pieces * pl.col("weight_g")
+    )
+    ours = moves.select("order_id", "shipment_id", "moved", "better")
+    old = with_weights(conn, snapshot.legs).join(ours, on="shipment_id", maintain_order="left")
+    gone = new.join(held, on="order_id", how="anti").with_columns(-pl.col("parcels", "grams"))
+    loads = summed(made.loads, gone, others)
+
+    # whoever would go another way that is no better stays where there still is room
+    idle = ours.filter("moved", ~pl.col("better"))
+    stay, go = old.join(idle, on="order_id", how="semi"), new.join(idle, on="order_id", how="semi")
+    moved_on, loads = fitted(
+        summed(loads, stay, go.with_columns(-pl.col("parcels", "grams"))), snapshot.room, stay.select(new.columns), go
+    )
+    idle = idle.join(moved_on, on="order_id", how="anti")
+    held = held.join(idle, on="order_id", how="anti")
+
+    # new ones before those that have a way already
+    takes = pl.concat(
+        [
+            new.join(held, on="order_id", how="semi").join(ours, on="order_id", how="anti"),
+            new.join(held, on="order_id", how="semi").join(ours.filter("moved"), on="order_id", how="semi"),
+        ]
+    )
+    without, loads = fitted(loads, snapshot.room, takes, old.select(new.columns))
+    return held.join(without, on="order_id", how="anti"), idle.height, loads
+
+
 def _book_new(
     ctx: Context, plan_id: str, snapshot: Snapshot, planned: pl.DataFrame, legs: pl.DataFrame
 ) -> pl.DataFrame:
-    """Orders that wait become shipments; returns order_id, shipment_id of those that did."""
+    """Orders that wait become shipments; returns their shipment_id."""
     conn, now, test = ctx.conn, ctx.clock.now(), ctx.who.test
     orders = planned.join(snapshot.received.drop("service_id", "due_at"), on="order_id")
     services = snapshot.feed.services.select("service_id", "confidence")
@@ -187,26 +224,39 @@ def _book_new(
     done = booking.book(conn, shipments, parcels, store.grants_of(routes, parcels), now=now, by_party=ctx.who.party_id)
     booked = whose.join(pl.DataFrame({"order_id": done}, schema={"order_id": pl.String}), on="order_id", how="semi")
     store.add_legs(conn, routes.join(booked, on="order_id", how="semi"))
-    return booked.select("order_id", "shipment_id")
+    return booked.select("shipment_id")
+
+
+def _moves(snapshot: Snapshot, held: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:
+    """Shipments that were planned again, with the plan's columns and their own, `moved` (they would go another way)
+    and `better` (there is something for it: cheaper, likelier on time, sooner there, or the network is another).
+    """
+    own = snapshot.movable.select(
+        "order_id", "shipment_id", "party_id", "version", "route", "on_time_probability", "expected_at", "feed_id"
+    )
+    shipments = held.join(own, on="order_id", suffix="_before")
+    ours = shipments.select("order_id", "shipment_id")
+    before = _way(snapshot.legs).rename({"way": "way_before", "fare": "fare_before"})
+    after = _way(legs.join(ours, on="order_id"))
+    better = (
+        (pl.col("fare") < pl.col("fare_before") * (1 - 1e-9))
+        | (pl.col("on_time_probability") > pl.col("on_time_probability_before") + 1e-9)
+        | (pl.col("expected_at") < pl.col("expected_at_before"))
+        | (pl.col("feed_id") != snapshot.feed_id)
+    )
+    together = shipments.join(before, on="shipment_id").join(after, on="shipment_id")
+    return together.with_columns(moved=pl.col("way") != pl.col("way_before"), better=better)
 
 
 def _reroute(
-    ctx: Context, plan_id: str, snapshot: Snapshot, planned: pl.DataFrame, legs: pl.DataFrame
-) -> tuple[pl.DataFrame, int]:
-    """Shipments go on by the new plan: (order_id, shipment_id of those that do, how many on another route)."""
+    ctx: Context, plan_id: str, snapshot: Snapshot, shipments: pl.DataFrame, legs: pl.DataFrame
+) -> tuple[int, int]:
+    """Shipments go on by the new plan: how many, and how many of them on another route."""
     conn, now = ctx.conn, ctx.clock.now()
-    ours = snapshot.movable.select("order_id", "shipment_id", "party_id", "version", "route")
-    shipments = planned.join(ours, on="order_id")
-    before = _way(snapshot.legs, "shipment_id").rename({"way": "before"})
-    after = _way(legs.join(ours, on="order_id").select("shipment_id", "seq", *_RUN), "shipment_id")
-    shipments = (
-        shipments.join(before, on="shipment_id")
-        .join(after, on="shipment_id")
-        .with_columns(
-            moved=pl.col("way") != pl.col("before"), feed_id=pl.lit(snapshot.feed_id), plan_id=pl.lit(plan_id)
-        )
-        .with_columns(route=pl.col("route") + pl.col("moved").cast(pl.Int32))
-    )
+    shipments = shipments.with_columns(
+        route=pl.col("route") + pl.col("moved").cast(pl.Int32), feed_id=pl.lit(snapshot.feed_id),
+        plan_id=pl.lit(plan_id),
+    )  # fmt: skip
     done = booking.reroute(conn, shipments, now=now, by_party=ctx.who.party_id)
     kept = shipments.join(
         pl.DataFrame({"shipment_id": done}, schema={"shipment_id": pl.String}), on="shipment_id", how="semi"
@@ -217,35 +267,29 @@ def _reroute(
         store.add_legs(conn, routes)
         parcels = booking.parcels_of(conn, moved)
         booking.regrant(conn, parcels, store.grants_of(routes, parcels), now)
-    return kept.select("order_id", "shipment_id"), moved.height
+    return kept.height, moved.height
 
 
-def _way(legs: pl.DataFrame, of: str) -> pl.DataFrame:
-    """The dated departures of each route as one text."""
+def _way(legs: pl.DataFrame) -> pl.DataFrame:
+    """The dated departures of each shipment's route as one text (`way`), and what they cost together (`fare`)."""
     run = pl.col("departure_id") + "@" + pl.col("depart_at").dt.epoch("s").cast(pl.String)
-    return legs.sort("seq").group_by(of).agg(way=run.str.join("|"))
+    return legs.sort("seq").group_by("shipment_id").agg(way=run.str.join("|"), fare=pl.col("cost").sum())
 
 
 def _write_loads(
-    conn: psycopg.Connection, test: bool, now: datetime, snapshot: Snapshot, made: Plan, wrote: pl.DataFrame
+    conn: psycopg.Connection, test: bool, now: datetime, snapshot: Snapshot, made: Plan, loads: pl.DataFrame
 ) -> None:
-    """What departures carry from now on: the plan's loads without what was not written, and everybody else's."""
-    conn.execute(store.LOADS_LOCK)  # last of all locks: who books meanwhile holds its rows before it asks for this one
-    orders = pl.concat([waiting.as_ordered(rows) for rows in (snapshot.received, snapshot.movable)])
-    left = made.legs.join(wrote, on="order_id", how="anti").join(orders, on="order_id")
-    pieces = pl.col("pieces").cast(pl.Float64)
-    minus = _summed(left.with_columns(parcels=-pieces, grams=-pieces * pl.col("weight_g")))
-    others = taken_by_others(conn, test, now, wrote.select("shipment_id"))
-    columns = [*_RUN, "parcels", "grams"]
-    together = _summed(pl.concat([made.loads.select(columns), minus.select(columns), others.select(columns)]))
-    prices = made.loads.select(*_RUN, "shadow_price", "shadow_price_per_kg")
-    loads = (
-        together.with_columns(pl.col("parcels", "grams").clip(lower_bound=0.0))
-        .join(snapshot.room, on=_RUN)
-        .join(prices, on=_RUN, how="left")
+    """What departures carry from now on, with the plan's prices of room; those that only others know go on as known."""
+    known = store.capacities(conn, test, now).join(snapshot.room, on=RUN, how="anti")
+    room = pl.concat([snapshot.room.select(known.columns), known])
+    prices = made.loads.select(*RUN, "shadow_price", "shadow_price_per_kg")
+    whole = (
+        loads.with_columns(pl.col("parcels", "grams").clip(lower_bound=0.0))
+        .join(room, on=RUN)
+        .join(prices, on=RUN, how="left")
         .with_columns(pl.col("shadow_price", "shadow_price_per_kg").fill_null(0.0))
     )
-    store.replace_loads(conn, snapshot.feed_id, test, now, loads)
+    store.replace_loads(conn, test, now, whole)
 
 
 def _write_unassigned(

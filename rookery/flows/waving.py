@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from rookery.base import jobs
 from rookery.base.access.ops import Metadata
@@ -28,6 +28,7 @@ from rookery.planning.plans import (
     find_test,
     get_plan,
     list_plans,
+    tell_outcome,
 )
 from rookery.planning.schedules import Schedule
 from rookery.terms.errors import Later, RookeryError
@@ -152,13 +153,18 @@ def begin_due_waves(desk: Desk) -> None:
 
 
 PLAN_WAVE = "wave.plan"
+MOST_TRIES = 5
+"""How often a wave is begun, after workers that were killed or a database that was away, before it counts as failed."""
+NO_NUMBER = "no_number"
+"""Reason told for parcels that a wave booked, but found no waybill number for."""
 
 
 @jobs.task(PLAN_WAVE)
 def plan_wave(desk: Desk, *, plan_id: str) -> None:
     """Plan a wave that was asked for. Done again after a crash it begins anew; done twice, one of both writes.
 
-    What cannot be planned makes the wave failed; what passes (the database away) is raised, to be tried again.
+    What cannot be planned makes the wave failed, so that the next one gets its turn; what passes (the database away) is
+    raised, to be tried again, but not for ever.
     """
     found = _mode_of(desk, plan_id)
     if found is None:
@@ -170,22 +176,30 @@ def plan_wave(desk: Desk, *, plan_id: str) -> None:
             settings = get_plan(ctx.conn, plan_id).settings
         if version is None:
             return
+        if version > MOST_TRIES + 1:  # 1 when it was asked for, and one more each time it is begun
+            raise RookeryError("waves.given_up", f"It was begun {MOST_TRIES} times and never ended.", "ask for another")
         with desk.context(found, readonly=True) as ctx:
             snapshot = wave.look(ctx, feed_id, settings)
         made = wave.make(snapshot, settings)
         with desk.context(found) as ctx:
             outcome = wave.write(ctx, plan_id, version, snapshot, made)
-            number_wave(ctx, plan_id)
+            unnumbered = sum((number_wave(ctx, plan_id) or {}).values())
+            if unnumbered:
+                outcome = structs.replace(outcome, reasons={**outcome.reasons, NO_NUMBER: unnumbered})
+                tell_outcome(ctx.conn, plan_id, outcome)
             note(
                 ctx,
                 "waves.done",
                 plan_id,
                 **{k: v for k, v in msgspec.to_builtins(outcome).items() if isinstance(v, int)},
+                **({NO_NUMBER: unnumbered} if unnumbered else {}),
             )
     except wave.Overtaken:
         return  # whoever took it over finishes it
-    except Later:
-        raise
+    except Later as fault:
+        if fault.code != "database.too_slow":
+            raise
+        _fail(desk, found, plan_id, f"{fault.code}: {fault.what}")  # it would be as slow the next time
     except RookeryError as fault:
         _fail(desk, found, plan_id, f"{fault.code}: {fault.what}")
     except Exception as fault:

@@ -49,6 +49,30 @@ GRANTS: dict[str, str] = {
 }
 
 
+def hold_orders(conn: psycopg.Connection, orders: pl.DataFrame) -> list[str]:
+    """Keep orders (order_id, order_version) as they are until the transaction ends; returns the ids of those that still
+    wait, with that version.
+    """
+    rows, values = sets.source(orders, {"order_id": "text", "order_version": "integer"})
+    held = sql.SQL(
+        "select o.order_id from orders.orders o join {} using (order_id)"
+        " where o.state = 'received' and o.version = given.order_version order by o.order_id for update of o"
+    ).format(rows)
+    return [order_id for (order_id,) in conn.execute(held, values).fetchall()]
+
+
+def hold_shipments(conn: psycopg.Connection, shipments: pl.DataFrame) -> list[str]:
+    """Keep shipments (shipment_id, version) as they are until the transaction ends; returns the ids of those that are
+    still booked, with that version.
+    """
+    rows, values = sets.source(shipments, {"shipment_id": "text", "version": "integer"})
+    held = sql.SQL(
+        "select s.shipment_id from orders.shipments s join {} using (shipment_id)"
+        " where s.state = 'booked' and s.version = given.version order by s.shipment_id for update of s"
+    ).format(rows)
+    return [shipment_id for (shipment_id,) in conn.execute(held, values).fetchall()]
+
+
 def book(
     conn: psycopg.Connection,
     shipments: pl.DataFrame,

@@ -22,6 +22,7 @@ from rookery.terms.notice import Fault, Notice
 
 MAX_ITEMS = 1000
 MAX_PARCELS = 1000
+"""Pieces of an order, alike or not: each is written down by itself. Plans made of files take more."""
 MAX_ID = 200
 KEPT = "kept"
 """What a fault file says where a personal cell is kept in the vault."""
@@ -105,7 +106,7 @@ class OrderIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     service_id: Annotated[str, Meta(max_length=MAX_ID)] | None = None
     due_at: Instant | None = None
     late_cost: float | None = None
-    pieces: Annotated[int, Meta(ge=1, le=1_000_000, description="identical pieces")] | None = None
+    pieces: Annotated[int, Meta(ge=1, le=MAX_PARCELS, description="identical pieces")] | None = None
     parcels: Annotated[tuple[ParcelIn, ...], Meta(max_length=MAX_PARCELS, description="pieces that differ")] = ()
     items: Annotated[tuple[ItemIn, ...], Meta(max_length=MAX_ITEMS)] = ()
     metadata: Metadata = {}
@@ -114,7 +115,14 @@ class OrderIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 IDS = ("order_id", "from_node", "to_node", "service_id", "from_postal_code", "to_postal_code")
 
 INTAKE_COLUMNS: tuple[Column, ...] = (
-    *(replace(column, required=column.required and column.name != "weight_g") for column in COLUMNS),
+    *(
+        replace(
+            column,
+            required=column.required and column.name != "weight_g",
+            high=MAX_PARCELS if column.name == "pieces" else column.high,
+        )
+        for column in COLUMNS
+    ),
     *(Column(name, "text") for name in UNPLANNED),
 )
 """The order file with everything it may hold: what is planned, then people, items, and what a fault file adds."""

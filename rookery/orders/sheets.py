@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +12,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from rookery.base.columns import match_header
-from rookery.base.csvlines import MAX_RECORD
+from rookery.base.csvlines import MAX_RECORD, read_records, split_record
 from rookery.base.csvtext import is_wide, read_csv
 from rookery.base.files import irregular
 from rookery.base.notices import Findings
@@ -48,17 +49,45 @@ def read_sheet(path: Path, name: str | None = None) -> tuple[pl.DataFrame, tuple
         reader = read_csv if name.lower().endswith(".csv") else _read_json_lines
         with path.open("rb") as stream:
             frames = list(reader(stream, name, INTAKE_COLUMNS, findings))
-    notices = tuple(_without_value(notice) for notice in findings.notices())
+    notices = _without_values(findings.notices(), path, name)
     if not any(frame.height for frame in frames):
         raise InvalidInput("orders.unusable", f"{name} holds no order.", "correct what is listed", notices)
     return pl.concat(frames, how="vertical_relaxed"), notices
 
 
-_TELLS_NAMES = {"unknown_column", "duplicate_column"}
+def _without_values(notices: tuple[Notice, ...], path: Path, name: str) -> tuple[Notice, ...]:
+    """Notices that show nothing of the file. Where the header is missing, what seems to be a column's name may be a
+    person's, so that an unknown column is called by its place.
+    """
+    places: Iterator[int] = iter(())
+    if any(notice.code == "unknown_column" for notice in notices):
+        names = _header(path, name)
+        places = iter([names.index(one) for one in dict.fromkeys(names) if one not in _NAMES])
+    told = []
+    for notice in notices:
+        if notice.code == "unknown_column":
+            notice = replace(notice, column=f"column {next(places) + 1}")
+        elif notice.code == "duplicate_column":
+            notice = replace(notice, column=notice.value)  # a name that is known
+        told.append(replace(notice, value=None))
+    return tuple(told)
 
 
-def _without_value(notice: Notice) -> Notice:
-    return notice if notice.code in _TELLS_NAMES else replace(notice, value=None)
+def _header(path: Path, name: str) -> list[str]:
+    """The columns' names of a file whose header could be read."""
+    if name.lower().endswith(".parquet"):
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False).collect_schema().names()
+    with path.open("rb") as stream:
+        blocks = read_records(stream, name, Findings(INTAKE_NOTICES))
+        records = next(block for block in blocks if block.start.size)
+    return [cell.strip() for cell in split_record(records.data[records.start[0] : records.end[0]])]
+
+
+# Out of these bounds there is no such day or time of day in Python or CSV; Parquet holds them all the same.
+_BOUNDS: dict[type[pl.DataType], tuple[Any, Any]] = {
+    pl.Datetime: (datetime(1, 1, 2), datetime(9999, 12, 30)),
+    pl.Date: (date(1, 1, 2), date(9999, 12, 30)),
+}
 
 
 def _read_parquet(path: Path, name: str, findings: Findings) -> list[pl.DataFrame]:
@@ -67,16 +96,54 @@ def _read_parquet(path: Path, name: str, findings: Findings) -> list[pl.DataFram
         place = match_header(lazy.collect_schema().names(), INTAKE_COLUMNS, findings, name, None)
         if place is None:
             return []
+        if _untyped(lazy.collect_schema(), place, name, findings):
+            return []
         frame = lazy.select(*place).collect()
     # a damaged file can make the decoder panic, which is no Exception
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
         findings.add("unreadable_file", name, message="is no readable Parquet")
         return []
+    frame = _within_time(frame.with_columns(line=pl.int_range(2, 2 + frame.height, dtype=pl.Int64)), name, findings)
     nested = [column for column in NESTED if column in place and frame.schema[column].is_nested()]
     for column in nested:
         texts = [None if cell is None else _as_json(cell) for cell in frame[column].to_list()]
         frame = frame.with_columns(pl.Series(column, texts, dtype=pl.String))
-    return [frame.with_columns(line=pl.int_range(2, 2 + frame.height, dtype=pl.Int64))]
+    return [frame]
+
+
+def _untyped(schema: Mapping[str, pl.DataType], columns: Iterable[str], name: str, findings: Findings) -> bool:
+    """Whether columns are of types that no cell of an order file can be read from; each is told."""
+    bad = [
+        column
+        for column in columns
+        if schema[column] in (pl.Binary, pl.Duration, pl.Object)
+        or (schema[column].is_nested() and column not in NESTED)
+    ]
+    for column in bad:
+        findings.add("column_type", name, column=column, message=f"the column holds {schema[column]}")
+    return bool(bad)
+
+
+def _within_time(frame: pl.DataFrame, name: str, findings: Findings) -> pl.DataFrame:
+    """The rows whose dates and times are ones; the others are told."""
+    for column, dtype in frame.schema.items():
+        if dtype.base_type() not in _BOUNDS:
+            continue
+        first, last = (
+            pl.Series([bound]).cast(_zoneless(dtype)).to_physical()[0] for bound in _BOUNDS[dtype.base_type()]
+        )
+        outside = ~frame[column].to_physical().is_between(first, last).fill_null(True)
+        findings.add_rows("bad_timestamp", name, frame["line"].filter(outside).to_list(), _nothing, column=column)
+        frame = frame.filter(~outside)
+    return frame
+
+
+def _zoneless(dtype: pl.DataType) -> pl.DataType:
+    return pl.Datetime(dtype.time_unit) if isinstance(dtype, pl.Datetime) else dtype
+
+
+def _nothing(_: int) -> tuple[None, None]:
+    return None, None
 
 
 def _read_json_lines(stream: BinaryIO, name: str, _: object, findings: Findings) -> Iterator[pl.DataFrame]:

@@ -12,7 +12,9 @@ import polars as pl
 from psycopg import Connection, sql
 
 from rookery.base import sets
+from rookery.orders.corrections import row_refs
 from rookery.orders.intake_model import INTAKE_NOTICES, ItemIn, Judged
+from rookery.orders.vault.kept import tie_rows
 from rookery.orders.vault.keyring import Keyring
 from rookery.orders.vault.keys import digest_key
 from rookery.orders.vault.model import PERSON
@@ -118,6 +120,9 @@ def take(
     mine = fresh.filter(pl.col("order_id").is_in(list(created)))
     _seal(conn, keys_conn, keyring, party_id, test, judged, mine, now)
     _insert_items(conn, party_id, test, {ids[row]: judged.items.get(row, []) for row in taken.created})
+    if row_refs(judged.raw):
+        told = zip(judged.raw["row_ref"].str.strip_chars()[rows], rows, references)
+        tie_rows(conn, party_id, test, {ref: name for ref, row, name in told if ref and row in ids})
     return taken
 
 

@@ -44,6 +44,8 @@ BOOKED: dict[str, Any] = {
     "state": pl.String,
     "route": pl.Int32,
     "promised_at": _INSTANT,
+    "expected_at": _INSTANT,
+    "on_time_probability": pl.Float64,
     "feed_id": pl.String,
     "version": pl.Int64,
 }
@@ -68,7 +70,8 @@ def booked(conn: psycopg.Connection, shipment_ids: pl.Series) -> pl.DataFrame:
     """Those of the shipments that are not cancelled, by id (columns BOOKED)."""
     rows, values = sets.source(shipment_ids.alias("shipment_id").to_frame(), {"shipment_id": "text"})
     query = sql.SQL(
-        f"select {_SELECT}, s.shipment_id, s.state, s.route, s.promised_at, s.feed_id, s.version"  # type: ignore[arg-type]
+        f"select {_SELECT}, s.shipment_id, s.state, s.route, s.promised_at, s.expected_at,"
+        " s.on_time_probability, s.feed_id, s.version"  # type: ignore[arg-type]
         " from {} join orders.shipments s using (shipment_id) join orders.orders o on o.order_id = s.order_id"
         " where s.state <> 'cancelled' order by s.shipment_id"
     ).format(rows)

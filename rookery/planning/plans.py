@@ -28,7 +28,9 @@ class WaveSettings(Struct, frozen=True, omit_defaults=True):
 
 
 class PlanRecord(Struct, frozen=True):
-    """A wave. orders: looked at; skipped: changed by others meanwhile and left as they are; fault: why it failed."""
+    """A wave. orders: looked at; skipped: what others changed, or whose room they booked, meanwhile, left as it is;
+    reasons: of those unassigned, and parcels booked without a waybill number (no_number); fault: why it failed.
+    """
 
     plan_id: str
     feed_id: str

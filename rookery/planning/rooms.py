@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import polars as pl
@@ -28,17 +27,18 @@ SLACK = 1e-9
 """Share of a capacity by which loads, which are sums of expectations, may be above it by rounding."""
 
 
-def take_room(conn: psycopg.Connection, feed_id: str, test: bool, claims: pl.DataFrame) -> set[int]:
-    """Book claims on departures of a feed; returns those that do not fit, of which nothing is booked.
+def take_room(conn: psycopg.Connection, test: bool, claims: pl.DataFrame) -> set[int]:
+    """Book claims on departures; returns those that do not fit, of which nothing is booked.
 
     claims: `claim` (int), one row a leg, with the columns CLAIMS. A claim is booked on all of its departures or none;
-    of claims that want the same seat the first gets it. Until the transaction ends nobody else books on these.
+    of claims that want the same seat the first gets it. A departure holds from now on what the claim says it does:
+    another version of the network may have changed it. Until the transaction ends nobody else books on these.
     """
     limited = claims.filter(pl.col("capacity_parcels").is_not_null() | pl.col("capacity_g").is_not_null())
     if limited.is_empty():
         return set()
     conn.execute(LOADS_LOCK_SHARED)
-    known = _locked(conn, feed_id, test, limited)
+    known = _entered(conn, test, limited)
     room: dict[tuple[str, datetime], list[float]] = {
         (row[0], row[1]): [_left(row[2], row[4]), _left(row[3], row[5])] for row in known.iter_rows()
     }
@@ -51,57 +51,60 @@ def take_room(conn: psycopg.Connection, feed_id: str, test: bool, claims: pl.Dat
                 room[key][1] -= grams
         else:
             refused.add(claim)  # type: ignore[arg-type]
-    _add(conn, feed_id, test, limited.filter(~pl.col("claim").is_in(list(refused))), 1)
+    _add(conn, test, limited.filter(~pl.col("claim").is_in(list(refused))), 1)
     return refused
 
 
-def give_back(conn: psycopg.Connection, feed_id: str, test: bool, claims: pl.DataFrame) -> None:
+def give_back(conn: psycopg.Connection, test: bool, claims: pl.DataFrame) -> None:
     """Free what was booked (columns CLAIMS); never below nothing."""
     conn.execute(LOADS_LOCK_SHARED)
-    _add(conn, feed_id, test, claims, -1)
-
-
-def capacities(departures: pl.DataFrame, ids: Iterable[str]) -> pl.DataFrame:
-    """Columns departure_id, capacity_parcels, capacity_g of departures of a feed (frame Feed.departures)."""
-    wanted = pl.DataFrame({"departure_id": sorted(set(ids))}, schema={"departure_id": pl.String})
-    return wanted.join(departures.select("departure_id", "capacity_parcels", "capacity_g"), on="departure_id")
+    _add(conn, test, claims, -1)
 
 
 def _left(load: float, capacity: float | None) -> float:
     return float("inf") if capacity is None else capacity * (1 + SLACK) - load
 
 
-def _locked(conn: psycopg.Connection, feed_id: str, test: bool, claims: pl.DataFrame) -> pl.DataFrame:
-    """The loads of all departures claimed, a row for each, locked in one order so that nobody waits in a circle."""
-    wanted = claims.unique(_KEY).sort(_KEY)
-    empty = wanted.with_columns(feed_id=pl.lit(feed_id), test=pl.lit(test))
-    types = {"feed_id": "text", "test": "boolean"} | {
-        name: CLAIMS[name] for name in (*_KEY, "capacity_parcels", "capacity_g")
-    }
-    sets.insert(conn, "planning.loads", empty, types, "on conflict do nothing")
-    rows, values = sets.source(wanted, {name: CLAIMS[name] for name in _KEY})
+def _entered(conn: psycopg.Connection, test: bool, claims: pl.DataFrame) -> pl.DataFrame:
+    """The loads of all departures claimed, a row for each, with the capacities claimed, locked."""
+    rows = claims.unique(_KEY).sort(_KEY).with_columns(test=pl.lit(test))
+    types = {"test": "boolean"} | {name: CLAIMS[name] for name in (*_KEY, "capacity_parcels", "capacity_g")}
+    sets.insert(
+        conn, "planning.loads", rows, types,
+        "on conflict (test, departure_id, depart_at) do update"
+        " set capacity_parcels = excluded.capacity_parcels, capacity_g = excluded.capacity_g"
+        " where (loads.capacity_parcels, loads.capacity_g)"
+        "   is distinct from (excluded.capacity_parcels, excluded.capacity_g)",
+    )  # fmt: skip
+    return _locked(conn, test, rows)
+
+
+def _locked(conn: psycopg.Connection, test: bool, departures: pl.DataFrame) -> pl.DataFrame:
+    """The loads of departures (columns _KEY) that have a row, locked in one order so that nobody waits in a circle."""
+    rows, values = sets.source(departures.unique(_KEY), {name: CLAIMS[name] for name in _KEY})
     found = conn.execute(
         sql.SQL(
             "select l.departure_id, l.depart_at, l.parcels, l.grams, l.capacity_parcels, l.capacity_g"
             " from planning.loads l join {} using (departure_id, depart_at)"
-            " where l.feed_id = %(feed)s and l.test = %(test)s order by l.departure_id, l.depart_at for update of l"
+            " where l.test = %(test)s order by l.departure_id, l.depart_at for update of l"
         ).format(rows),
-        {**values, "feed": feed_id, "test": test},
+        {**values, "test": test},
     ).fetchall()
     return pl.DataFrame(found, schema=_LOADS, orient="row")
 
 
-def _add(conn: psycopg.Connection, feed_id: str, test: bool, claims: pl.DataFrame, sign: int) -> None:
+def _add(conn: psycopg.Connection, test: bool, claims: pl.DataFrame, sign: int) -> None:
     total = claims.group_by(_KEY).agg(pl.col("parcels", "grams").sum() * sign)
     if total.is_empty():
         return
+    _locked(conn, test, total)
     rows, values = sets.source(total, {name: CLAIMS[name] for name in (*_KEY, "parcels", "grams")})
     conn.execute(
         sql.SQL(
             "update planning.loads l set parcels = greatest(0, l.parcels + given.parcels),"
             " grams = greatest(0, l.grams + given.grams) from {}"
-            " where l.feed_id = %(feed)s and l.test = %(test)s"
+            " where l.test = %(test)s"
             " and l.departure_id = given.departure_id and l.depart_at = given.depart_at"
         ).format(rows),
-        {**values, "feed": feed_id, "test": test},
+        {**values, "test": test},
     )

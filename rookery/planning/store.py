@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -81,37 +82,63 @@ def grants_of(legs: pl.DataFrame, parcels: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def replace_loads(conn: psycopg.Connection, feed_id: str, test: bool, after: datetime, loads: pl.DataFrame) -> None:
-    """What departures of a feed that leave after an instant carry from now on (columns LOADS, one row a departure).
+def replace_loads(conn: psycopg.Connection, test: bool, after: datetime, loads: pl.DataFrame) -> None:
+    """What departures that leave after an instant carry from now on (columns LOADS, one row a departure).
 
     Holds LOADS_LOCK alone; those that have left stay as they were.
     """
     conn.execute(LOADS_LOCK)
-    conn.execute(
-        "delete from planning.loads where feed_id = %s and test = %s and depart_at > %s", (feed_id, test, after)
-    )
+    conn.execute("delete from planning.loads where test = %s and depart_at > %s", (test, after))
     sets.insert(
         conn,
         "planning.loads",
-        loads.with_columns(feed_id=pl.lit(feed_id), test=pl.lit(test)),
-        {**LOADS, "feed_id": "text", "test": "boolean"},
+        loads.with_columns(test=pl.lit(test)),
+        {**LOADS, "test": "boolean"},
         # one that left before `after` may stand there already
         "on conflict do nothing",
+    )
+
+
+def raise_loads(conn: psycopg.Connection, test: bool, loads: pl.DataFrame) -> None:
+    """Departures carry at least so much, and hold as much as is told (LOADS without prices). Holds LOADS_LOCK alone."""
+    conn.execute(LOADS_LOCK)
+    told = {name: kind for name, kind in LOADS.items() if not name.startswith("shadow")}
+    sets.insert(
+        conn, "planning.loads", loads.with_columns(test=pl.lit(test)), {**told, "test": "boolean"},
+        "on conflict (test, departure_id, depart_at) do update set parcels = greatest(loads.parcels, excluded.parcels),"
+        " grams = greatest(loads.grams, excluded.grams), capacity_parcels = excluded.capacity_parcels,"
+        " capacity_g = excluded.capacity_g",
+    )  # fmt: skip
+
+
+def capacities(conn: psycopg.Connection, test: bool, after: datetime) -> pl.DataFrame:
+    """What departures that leave after an instant hold, as far as anybody booked on them.
+
+    Columns: departure_id, depart_at, capacity_parcels, capacity_g (null = unlimited).
+    """
+    columns = ("departure_id", "depart_at", "capacity_parcels", "capacity_g")
+    kinds: dict[str, Any] = {"text": pl.String, "timestamptz": pl.Datetime("us", "UTC"), "double precision": pl.Float64}
+    return sets.read(
+        conn,
+        f"select {', '.join(columns)} from planning.loads where test = %(test)s and depart_at > %(after)s",
+        {name: kinds[LOADS[name]] for name in columns},
+        {"test": test, "after": after},
     )
 
 
 def future_legs(conn: psycopg.Connection, test: bool, after: datetime) -> pl.DataFrame:
     """Legs of departures that leave after an instant, of all routes, those that count no more included.
 
-    Columns: shipment_id, route, seq, departure_id, cutoff_at, depart_at.
+    Columns: shipment_id, route, seq, departure_id, cutoff_at, depart_at, cost.
     """
     return sets.read(
         conn,
-        "select shipment_id, route, seq, departure_id, cutoff_at, depart_at from planning.legs"
+        "select shipment_id, route, seq, departure_id, cutoff_at, depart_at, cost from planning.legs"
         " where test = %(test)s and depart_at > %(after)s",
         {
             "shipment_id": pl.String, "route": pl.Int32, "seq": pl.Int32, "departure_id": pl.String,
             "cutoff_at": pl.Datetime("us", "UTC"), "depart_at": pl.Datetime("us", "UTC"),
+            "cost": pl.Float64,
         },
         {"test": test, "after": after},
     )  # fmt: skip

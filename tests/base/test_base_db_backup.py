@@ -161,3 +161,67 @@ def test_a_backup_that_would_miss_rows_is_refused(urls, tmp_path):
     with pytest.raises(Conflict, match="BYPASSRLS"):
         backup(bound, tmp_path / "a.dump")
     assert not list(tmp_path.iterdir())
+
+
+def add_range(urls, name, prefix, next_serial):
+    with psycopg.connect(urls.main, options="-c rookery.scopes=system") as conn:
+        conn.execute("alter table waybill.ranges no force row level security")
+        conn.execute(
+            "insert into waybill.ranges (range_id, party_id, test, kind, prefix, digits, check_rule, first_serial,"
+            " next_serial, last_serial, created_at)"
+            " values (%s, 'pty_1', false, 'carrier', %s, 6, 'none', 0, %s, 999999, '2026-03-02T00:00Z')",
+            [name, prefix, next_serial],
+        )
+        conn.execute("alter table waybill.ranges force row level security")
+
+
+def issue(urls, prefix, to):
+    with Database.open(urls, size=1) as database, database.transaction("", SYSTEM) as conn:
+        conn.execute("update waybill.ranges set next_serial = %s where prefix = %s", [to, prefix])
+
+
+def next_serials(urls):
+    with Database.open(urls, size=1) as database, database.transaction("", SYSTEM) as conn:
+        return dict(conn.execute("select prefix, next_serial from waybill.ranges").fetchall())
+
+
+def test_numbers_issued_since_the_backup_are_not_issued_again(urls, tmp_path):
+    """After a restore each range goes on where the replaced database was, also one that was entered since."""
+    add_range(urls, "A", "AA", 5)
+    add_range(urls, "B", "BB", 7)
+    backup(urls, tmp_path / "a.dump")
+    issue(urls, "AA", 50)
+    add_range(urls, "C", "CC", 3)
+    assert restore(urls, tmp_path / "a.dump", clock=CLOCK).ranges == 2
+    assert next_serials(urls) == {"AA": 50, "BB": 7, "CC": 3}
+    with psycopg.connect(urls.main) as conn:
+        forced = conn.execute("select relforcerowsecurity from pg_class where oid = 'waybill.ranges'::regclass")
+        assert forced.fetchone() == (True,)
+
+
+def test_ranges_entered_anew_under_another_name_go_on_too(urls, make_urls, tmp_path):
+    """Put into an installation that entered the same numbers by itself, a backup goes on behind what either issued."""
+    add_range(urls, "A", "AA", 5)
+    backup(urls, tmp_path / "a.dump")
+    other = make_urls()
+    add_range(other, "Z", "AA", 9)
+    assert restore(other, tmp_path / "a.dump", clock=CLOCK).ranges == 1
+    assert next_serials(other) == {"AA": 9}
+
+
+def test_a_range_that_cannot_go_on_stops_the_restore(urls, make_urls, tmp_path):
+    """Numbers that the backup spells by another range are not risked: nothing is replaced."""
+    add_range(urls, "A", "A1", 5)
+    backup(urls, tmp_path / "a.dump")
+    other = make_urls()
+    with psycopg.connect(other.main) as conn:
+        conn.execute("alter table waybill.ranges no force row level security")
+        conn.execute(
+            "insert into waybill.ranges (range_id, party_id, test, kind, prefix, digits, check_rule, first_serial,"
+            " next_serial, last_serial, created_at)"
+            " values ('Z', 'pty_1', false, 'carrier', 'A', 7, 'none', 0, 9, 9999999, '2026-03-02T00:00Z')"
+        )
+        conn.execute("alter table waybill.ranges force row level security")
+    with pytest.raises(Conflict, match="issued again"):
+        restore(other, tmp_path / "a.dump")
+    assert next_serials(other) == {"A": 9}

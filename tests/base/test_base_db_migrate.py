@@ -58,7 +58,7 @@ def test_rookerys_own_are_applied_over_rows(url):
     """Rookery's own migrations: the first one alone, a party in it, then all the others."""
     own = found()
     upgrade(url, migrations=own[:1])
-    with psycopg.connect(url) as conn:
+    with psycopg.connect(url, options="-c rookery.scopes=system") as conn:
         conn.execute("insert into base.parties values ('pty_1', 'Ada Example', null, '{}', '2026-03-02T00:00Z')")
     assert len(upgrade(url)) == len(own) - 1
     assert rows(url, "select party_id, name from base.parties") == [("pty_1", "Ada Example")]
@@ -111,10 +111,17 @@ def test_a_newer_database_is_refused(url):
 
 def test_two_upgrades_at_once_wait_for_each_other(url):
     """Of several programs that start at once each migration is applied by one, and all find the database upgraded."""
-    slow = Migration(1, "base/0001_slow.sql", "create table once (a int); select pg_sleep(0.2);")
-    with ThreadPoolExecutor(4) as pool:
-        applied = list(pool.map(lambda _: upgrade(url, migrations=[slow, THIRD]), range(4)))
-    assert sorted(map(len, applied)) == [0, 0, 0, 2]
+    # who applies it waits for the lock below, until all others wait for it
+    slow = Migration(1, "base/0001_slow.sql", "create table once (a int); select pg_advisory_xact_lock(1);")
+    waiting = "select count(*) from pg_locks l join pg_database d on d.oid = l.database"
+    waiting += " where locktype = 'advisory' and not granted and datname = current_database()"
+    with ThreadPoolExecutor(4) as pool, psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("select pg_advisory_lock(1)")
+        applied = [pool.submit(upgrade, url, migrations=[slow, THIRD]) for _ in range(4)]
+        while conn.execute(waiting).fetchone() != (4,) and not any(one.done() for one in applied):
+            pass
+        conn.execute("select pg_advisory_unlock(1)")
+        assert sorted(len(one.result()) for one in applied) == [0, 0, 0, 2]
 
 
 def test_numbers_are_unique_and_files_are_read(tmp_path):

@@ -75,6 +75,23 @@ def test_row_level_security_binds(fresh_database):
     assert ask(fresh_database, "select array_agg(party_id) from base.parties") == (["pty_1"],)
 
 
+def test_who_held_a_transaction_and_did_nothing_hears_503(fresh_database):
+    """PostgreSQL ends a connection that idles within a transaction; whoever goes on with it hears to ask again."""
+
+    def ended(number: int) -> bool:
+        asked = "select count(*) from pg_stat_activity where pid = %s"
+        with fresh_database.owner() as other:
+            return other.execute(asked, (number,)).fetchone() == (0,)
+
+    with pytest.raises(Unavailable) as told, fresh_database.transaction("pty_1", NOBODY) as conn:
+        conn.execute("set local idle_in_transaction_session_timeout = 1")
+        while not ended(conn.info.backend_pid):
+            pass
+        conn.execute("select 1")
+    assert told.value.code == "database.too_slow"
+    assert ask(fresh_database, "select 1") == (1,)
+
+
 def test_the_owner_and_the_keys_have_connections_of_their_own(database):
     """The owner's connection is no rookery_app; the keys' is in the other database, and commits or rolls back whole."""
     with database.owner() as conn:

@@ -65,8 +65,8 @@ class Served:
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
-    def start(self) -> None:
-        """Starts the process and returns when it is ready."""
+    def start(self, ready: bool = True) -> None:
+        """Starts the process and returns when it is ready; with `ready` False when it answers at all."""
         with socket.socket() as probe:
             probe.bind((self.host, 0))
             self.port = probe.getsockname()[1]
@@ -76,7 +76,7 @@ class Served:
         until = time.monotonic() + COMES_UP_S
         while time.monotonic() < until and self.process.poll() is None:
             try:
-                if self.ask("GET", "/ready").status == 200:
+                if self.ask("GET", "/ready" if ready else "/health").status == 200:
                     return
             except OSError:
                 pass

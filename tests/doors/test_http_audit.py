@@ -37,7 +37,13 @@ def test_a_trail_that_holds_is_told_so(fragile, key):
     assert told.exit_code == 0
     verdict = json.loads(told.stdout)
     assert verdict["holds"] and verdict["lines"] > 0 and verdict["findings"] == []
-    assert "The trail holds" in verify(fragile).stdout
+    assert f"The trail holds: {counted(verdict, 'line')} under {counted(verdict, 'seal')} (" in verify(fragile).stdout
+
+
+def counted(verdict, thing: str) -> str:
+    """A number and its word, which agree."""
+    number = verdict[f"{thing}s"]
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def test_tampering_is_told_with_its_place(fragile, key):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 import psycopg
 import pytest
-from crossing_world import MAKERS, SHARED, World, all_paths, body_of, build, ids_in, order, other_id, reads
+from crossing_world import ADA, MAKERS, SHARED, World, all_paths, body_of, build, ids_in, order, other_id, reads
 
 import rookery.app
 from rookery.base.operations import OPERATIONS, Operation
@@ -165,6 +165,12 @@ def _all_ids(world: World) -> set[str]:
     return (ids_in(seen) | {found for found in world.owned.values() if "_" in found}) - shared
 
 
+def _booked(world: World) -> dict[str, Any]:
+    """A shipment of the first shipper's that nobody has handed over yet."""
+    offer = MAKERS["quote_id"](world)
+    return world.must("shop", "POST", "/shipments", {"quote_id": offer, "reference": "courier's", "to": ADA})
+
+
 def _tables(served) -> list[tuple[str, str]]:
     with psycopg.connect(served.cluster.urls().main) as conn:
         return conn.execute(
@@ -229,6 +235,125 @@ def _cannot(served, party: str, scope: str, table: str, columns: list[str], row:
                 assert done == 0, (table, scope, statement)
         except psycopg.errors.InsufficientPrivilege:
             pass
+
+
+def _attempts(served, table: str) -> list[tuple[str, Any]]:
+    """(column, another value of its type) for each column of a table that can be written."""
+    with psycopg.connect(served.cluster.url("rookery", "postgres")) as conn:
+        columns = conn.execute(
+            "select column_name, data_type from information_schema.columns where table_schema || '.' || table_name = %s"
+            " and is_generated = 'NEVER' order by ordinal_position", (table,)).fetchall()  # fmt: skip
+    other = {"text": "another", "integer": 7, "double precision": 7.5, "boolean": True, "jsonb": '{"a": "b"}',
+             "timestamp with time zone": "2031-01-01T00:00:00Z", "bytea": b"x"}  # fmt: skip
+    return [(name, "cancelled" if name == "state" else other[kind]) for name, kind in columns]
+
+
+def _writes(served, party: str, scope: str, table: str, column: str, value: Any, key: str, row_id: str) -> str | None:
+    """What came of writing one column of one row by straight SQL, taken back again: None where it was refused."""
+    try:
+        with served.house.database.transaction(party, frozenset({scope})) as conn:
+            query = f"update {table} set {column} = %s where {key} = %s"
+            if not conn.execute(query.encode(), (value, row_id)).rowcount:
+                return None
+            conn.execute("rollback")
+            conn.execute("begin")
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.RaiseException):
+        return None
+    except psycopg.errors.IntegrityError:
+        pass  # the value is refused, whoever writes it: the column is not
+    return column
+
+
+def test_a_granted_courier_writes_nothing_but_the_hand_over(served, world: World):
+    """By straight SQL whoever was granted a parcel changes its state from booked to handed over, and no other column of
+    it, of its number, its shipment or its order; and a shipper changes no promise, name, number or owner of its own.
+    """
+    shop, road = world.parties["shop"], world.parties["road"]
+    shipment = _booked(world)
+    parcel = shipment["parcels"][0]
+    rows = {
+        "orders.parcels": ("parcel_id", parcel["parcel_id"]), "waybill.numbers": ("number", parcel["number"]),
+        "orders.shipments": ("shipment_id", shipment["shipment_id"]),
+        "orders.orders": ("order_id", shipment["order_id"]),
+    }  # fmt: skip
+    for table, (key, row_id) in rows.items():
+        for column, value in _attempts(served, table):
+            for scope in ("merchant", "courier", "station", "customs"):
+                wrote = _writes(served, road, scope, table, column, value, key, row_id)
+                assert wrote is None, (table, column, scope)
+    for state, may in (("booked", False), ("cancelled", False), ("handed_over", True)):
+        wrote = _writes(served, road, "courier", "orders.parcels", "state", state, "parcel_id", parcel["parcel_id"])
+        assert bool(wrote) == may, state
+    frozen = {
+        "orders.parcels": ["parcel_id", "shipment_id", "order_id", "party_id", "test", "piece", "pieces", "weight_g"],
+        "orders.shipments": ["shipment_id", "order_id", "party_id", "test", "promised_at", "confidence", "booked_at"],
+        "orders.orders": ["order_id", "party_id", "test", "reference", "pieces", "created_at"],
+        "waybill.numbers": ["number", "range_id", "kind", "party_id", "test", "issued_at"],
+    }
+    for table, columns in frozen.items():
+        key, row_id = rows[table]
+        for column, value in _attempts(served, table):
+            if column in columns:
+                assert _writes(served, shop, "merchant", table, column, value, key, row_id) is None, (table, column)
+    told = world.ask("road", "POST", f"/parcels/{parcel['parcel_id']}/hand-over")
+    assert (told.status, told.json["state"]) == (200, "handed_over")
+    for state in ("booked", "cancelled"):
+        wrote = _writes(served, road, "courier", "orders.parcels", "state", state, "parcel_id", parcel["parcel_id"])
+        assert wrote is None, state
+    assert world.must("shop", "GET", f"/shipments/{shipment['shipment_id']}")["state"] == "handed_over"
+
+
+def test_customs_see_a_parcel_and_do_not_write_it(served, world: World):
+    """A parcel that was shown to customs is read by them and nothing else."""
+    parcel, other = world.owned["parcel_id"], world.parties["other_shop"]
+    with served.house.context() as ctx:
+        ctx.conn.execute(
+            "insert into orders.parcel_party values (%s, %s, 'customs', %s, false, %s)",
+            (parcel, other, world.parties["shop"], ctx.clock.now()),
+        )
+    try:
+        assert _visible(served, other, "customs", False, "orders.parcels", "where parcel_id = %s", (parcel,)) == 1
+        for table, key, row_id in (
+            ("orders.parcels", "parcel_id", parcel), ("waybill.numbers", "number", world.owned["number"]),
+        ):  # fmt: skip
+            assert _writes(served, other, "customs", table, "state", "handed_over", key, row_id) is None, table
+    finally:
+        with served.house.context() as ctx:
+            ctx.conn.execute("delete from orders.parcel_party where party_id = %s", (other,))
+
+
+def test_an_owner_that_forgot_for_whom_it_works_sees_nothing(served, world: World):
+    """Row-level security binds the tables' owner too, in every table with a party's rows; but for what functions that
+    run as the owner look up.
+    """
+    shop, looked_up = world.parties["shop"], {"base.parties", "base.api_keys", "orders.parcels", "orders.shipments"}
+    with psycopg.connect(served.cluster.url(), autocommit=True) as conn:
+        unforced = conn.execute(
+            "select c.oid::regclass::text from pg_class c join pg_attribute a on attrelid = c.oid"
+            " where attname = 'party_id' and c.relkind in ('r', 'p') and not relispartition"
+            " and relnamespace::regnamespace::text = any(%s)"
+            " and not (relrowsecurity and relforcerowsecurity)",
+            (SCHEMAS,),
+        ).fetchall()
+        assert unforced == []
+        for schema, table in _tables(served):
+            if f"{schema}.{table}" not in looked_up and not table.endswith("_other"):
+                seen = conn.execute(f"select count(*) from {schema}.{table} where party_id = %s".encode(), (shop,))
+                assert seen.fetchone() == (0,), table
+
+
+def test_parties_in_test_mode_are_one_s_own(served, world: World):
+    """Parties are live: in test mode nobody lists or names another, whatever its scope."""
+    live = {found["party_id"] for found in world.must("admin", "GET", "/parties?limit=1000")["data"]}
+    assert live >= set(world.parties.values())
+    for scope in ("admin", "operator", "merchant"):
+        key = served.new_key(scope, party=world.parties["house"], test=True)
+        told = served.ask("GET", "/parties?limit=1000", key=key)
+        assert [found["party_id"] for found in told.json["data"]] == [world.parties["house"]], scope
+        if scope == "admin":
+            asked = {"party_id": world.parties["shop"], "scopes": ["merchant"], "test": True}
+            assert served.ask("POST", "/keys", asked, key=key).code == "parties.none"
+            assert served.ask("POST", "/keys", asked | {"party_id": world.parties["house"]}, key=key).status == 201
 
 
 def test_a_hole_would_be_found(served, world: World):

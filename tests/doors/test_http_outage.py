@@ -92,6 +92,8 @@ def test_postgres_dies_mid_request_and_comes_back(fragile, admin):
         ("40P01", 503, "database.contended"),
         ("55P03", 503, "database.contended"),
         ("57014", 503, "database.too_slow"),
+        ("25P03", 503, "database.too_slow"),
+        ("25P04", 503, "database.too_slow"),
         ("22003", 422, "database.value_refused"),
         ("23514", 422, "database.value_refused"),
         ("23505", 409, "database.at_once"),

@@ -16,7 +16,7 @@ import rookery.app
 from rookery.base.access.keys import Known
 from rookery.base.clock import Clock
 from rookery.base.operations import OPERATIONS, Who
-from rookery.doors.http.bodies import Body, TooSlow
+from rookery.doors.http.bodies import DISCARDED, Body, TooSlow
 from rookery.doors.http.callers import Callers
 from rookery.doors.http.etags import seen_already, version_seen
 from rookery.doors.http.limits import Buckets
@@ -68,12 +68,27 @@ def test_a_body_comes_whole_or_not_at_all():
 def test_a_refused_body_is_taken_within_bounds():
     """What is still coming is thrown away until its end, and not waited for when the sender waits for us."""
 
-    async def discard(headers: dict[str, str], ends: str) -> None:
-        await Body(parts(b"x", b"y", ends=ends), headers).discard()
+    async def taken(headers: dict[str, str], ends: str, *sent: bytes, after_read: bool = False) -> int:
+        """How many messages were received."""
+        receive, received = parts(*sent, ends=ends), 0
 
-    asyncio.run(discard({}, "whole"))
-    asyncio.run(discard({}, "cut"))
-    asyncio.run(discard({"expect": "100-continue"}, "never"))
+        async def counting() -> Any:
+            nonlocal received
+            received += 1
+            return await receive()
+
+        body = Body(counting, headers)
+        if after_read:
+            await body.read(OP, 1.0)
+        await body.discard()
+        return received
+
+    assert asyncio.run(taken({}, "whole", b"x", b"y")) == 2
+    assert asyncio.run(taken({}, "cut", b"x", b"y")) == 3  # the third says that the sender went away
+    assert asyncio.run(taken({"expect": "100-continue"}, "never", b"x")) == 0
+    assert asyncio.run(taken({}, "whole", b"{}", after_read=True)) == 1
+    large = [b"x" * (DISCARDED // 4)] * 6
+    assert asyncio.run(taken({}, "whole", *large)) == 4
 
 
 @given(st.lists(st.floats(0, 5), max_size=60), st.floats(0.1, 10), st.integers(1, 10))

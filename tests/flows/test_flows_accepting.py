@@ -4,9 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from record_cases import ADA, RIVAL, SHOP, make_record, write_feed
+from record_cases import ADA, NOW, RIVAL, SHOP, make_record, write_feed
 
-from rookery.terms.errors import Conflict, InvalidInput, NotFound, RookeryError
+from rookery.base.operations import Who
+from rookery.flows.labelling import PrintAsk, print_batch
+from rookery.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound, RookeryError
 
 
 @pytest.fixture
@@ -30,6 +32,31 @@ def test_a_quote_tells_day_chance_cost_and_legs(record):
     assert [leg["departure_id"] for leg in offer["legs"]] == ["AH1", "HB1"]
     assert (offer["cost"], offer["currency"], offer["probability"]) == (3.5, "EUR", 1.0)
     assert offer["promised_at"] == "2026-03-03T22:59:00Z" and quote["due_at"] == "2026-03-05T22:59:00Z"
+
+
+def test_what_has_left_is_neither_offered_nor_booked(record):
+    """After the evening's cut-off the next day's departure is offered; an offer made before it is refused."""
+    before = record.quote()["offers"][0]
+    record.now = NOW.replace(hour=17, minute=30)  # the first leg leaves at 18:00 in Brussels, 17:00 here
+    after = record.quote(ready_at="2026-03-02T09:00:00Z")["offers"][0]
+    assert after["legs"][0]["depart_at"] == "2026-03-03T17:00:00Z"
+    record.now = NOW.replace(hour=8, minute=25)
+    assert record.book("L1", offer=before)["legs"][0]["depart_at"] == "2026-03-02T17:00:00Z"
+    record.now = NOW.replace(hour=16, minute=50)
+    late = record.quote(ready_at="2026-03-02T09:00:00Z")["offers"][0]
+    record.now = NOW.replace(hour=17, minute=5)
+    with pytest.raises(Conflict, match="cut-off"):
+        record.book("L2", offer=late)
+
+
+def test_an_offer_is_booked_at_another_desk_than_it_was_made_at(record):
+    """A desk opened anew, as on another day or another server, books it with the same legs."""
+    offer = record.quote()["offers"][0]
+    desks = next(part for kind, part in record.parts.items() if kind.__name__ == "Desks")
+    desks._of.clear()
+    record.now += timedelta(minutes=20)
+    booked = record.book("D1", offer=offer)
+    assert booked["legs"] == offer["legs"]
 
 
 def test_all_faults_of_a_question_are_told_at_once(record):
@@ -156,6 +183,69 @@ def test_only_departures_with_room_for_all_pieces_are_offered(narrow):
     desks._of.clear()
     one, two = (narrow.quote(pieces=pieces)["offers"][0] for pieces in (1, 2))
     assert one["promised_at"] < two["promised_at"]
+
+
+def test_one_order_is_booked_once_in_a_batch(record):
+    """Two offers for one order in one request: the first is booked, the second told; its room is not taken."""
+    order = record.do(
+        "orders.create", reference="TW", to=ADA, weight_g=500, ready_at="2026-03-02T09:00Z", **{"from": {"node": "A"}}
+    )["order"]
+    offer = record.quote()["offers"][0]
+    asks = [{"quote_id": offer["quote_id"], "order_id": order["order_id"]}] * 2
+    told = record.do("shipments.batch", shipments=[*asks, {**asks[0], "order_id": None, "reference": "TW2", "to": ADA}])
+    assert [result.get("code") for result in told["results"]] == [None, "orders.twice", None]
+    assert told["results"][0]["shipment"]["order_id"] == order["order_id"]
+    assert told["results"][2]["shipment"]["reference"] == "TW2"
+
+
+def test_an_order_is_booked_as_it_was_handed_in(record):
+    """An offer for an earlier time than the order's is refused, and so is what is sent beside an order_id."""
+    order = record.do(
+        "orders.create", reference="AS", to=ADA, weight_g=500, ready_at="2026-03-07T09:00Z", **{"from": {"node": "A"}}
+    )["order"]
+    early = record.quote()["offers"][0]
+    with pytest.raises(Conflict, match="another parcel"):
+        record.do("shipments.create", quote_id=early["quote_id"], order_id=order["order_id"])
+    with pytest.raises(InvalidInput) as told:
+        record.do("shipments.create", quote_id=early["quote_id"], order_id=order["order_id"], to=ADA, reference="X")
+    assert [fault.at for fault in told.value.faults] == ["$.reference", "$.to"]
+
+
+def test_an_admin_books_and_changes_nothing_of_others(record):
+    """Commands of shippers are about one's own orders: for an admin another's do not exist."""
+    order = record.do(
+        "orders.create", reference="AD", to=ADA, weight_g=500, ready_at="2026-03-02T09:00Z", **{"from": {"node": "A"}}
+    )["order"]
+    admin = Who("pty_admin", "key_admin", frozenset({"admin"}))
+    offer = record.quote(admin)["offers"][0]
+    shipment = record.book("AD2")
+    for name, ask in (
+        ("shipments.create", {"quote_id": offer["quote_id"], "order_id": order["order_id"]}),
+        ("orders.cancel", {"order_id": order["order_id"]}),
+        ("shipments.cancel", {"shipment_id": shipment["shipment_id"]}),
+        ("shipments.readdress", {"shipment_id": shipment["shipment_id"], "to": ADA}),
+    ):
+        with pytest.raises(NotFound):
+            record.do(name, admin, **ask)
+
+
+def test_a_shipper_does_not_hand_over_what_it_does_not_carry(record):
+    """A key of scopes merchant and courier hands over only what was granted to its party."""
+    both = Who(SHOP.party_id, "key_both", frozenset({"merchant", "courier"}))
+    parcel = record.book("H1")["parcels"][0]
+    with pytest.raises(NotAllowed):
+        record.do("parcels.hand_over", both, parcel_id=parcel["parcel_id"])
+
+
+def test_two_that_print_at_once_print_each_label_once(record):
+    """Batches of labels leave out what another is printing at that moment."""
+    parcels = {parcel["parcel_id"] for n in range(4) for parcel in record.book(f"PR{n}")["parcels"]}
+    ask = PrintAsk(parcel_ids=[], form="pdf")
+    more = {"shipments": None, "plan_id": None, "again": False}
+    first = print_batch(lambda: record.context(SHOP), ask, **more)
+    second = print_batch(lambda: record.context(SHOP), ask, **more)
+    _, mine = next(first)
+    assert set(mine) == parcels and list(second) == [] and list(first) == []
 
 
 def test_of_many_at_once_the_good_ones_are_booked(narrow):

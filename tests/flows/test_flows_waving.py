@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+import polars as pl
+import psycopg
 import pytest
 from wave_world import TRUCK, VAN, World, feed_zip
 
 from rookery.base.db import Database
+from rookery.base.operations import Context
 from rookery.doors.worker.running import give_back, library, run_worker
-from rookery.flows import wave, waving
-from rookery.terms.errors import NotFound
+from rookery.flows import numbering, publishing, wave, waving
+from rookery.orders.intake import judge
+from rookery.orders.intake_model import OrderIn
+from rookery.planning.plans import WaveSettings, tell_outcome
+from rookery.terms.errors import NotFound, Unavailable
 
 
 @pytest.fixture
@@ -239,7 +248,8 @@ def test_live_and_test_never_meet(world: World) -> None:
     world.order(1, test=True)
     done = world.plan(test=True)
     assert (done.test, done.booked) == (True, 1)
-    assert world.rows("select test, state from orders.orders order by 1") == [(False, "received"), (True, "booked")]
+    states = [world.rows("select test, state from orders.orders", test=test) for test in (False, True)]
+    assert states == [[(False, "received")], [(True, "booked")]]
     with pytest.raises(NotFound):
         world.record(done.plan_id)
 
@@ -268,6 +278,215 @@ def test_waves_are_listed_newest_first_page_by_page(world: World) -> None:
         listed += [plan.plan_id for plan in found.data]
         after = found.next or ""
     assert listed == plans[::-1] and after == ""
+
+
+def meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Lets something happen after the next wave was planned and before it writes."""
+    really = wave.make
+
+    def make(*asked: Any) -> Any:
+        made = really(*asked)
+        happens()
+        return made
+
+    monkeypatch.setattr(wave, "make", make)
+
+
+def on(world: World, departure: str) -> int:
+    return sum(way == [departure] for way in world.routes().values())
+
+
+def test_a_wave_leaves_out_what_others_booked_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three planned on three seats one is booked when two of them were booked meanwhile: nothing is overbooked."""
+    world.publish(feed_zip("1", (TRUCK.format(seats=3),)))
+    first = min(world.order(3))
+    meanwhile(world, monkeypatch, lambda: [world.book("truck", 3) for _ in range(2)])
+    done = world.plan()
+    assert (done.state, done.booked, done.skipped) == ("done", 1, 2)
+    assert on(world, "truck 02") == 3 and first in world.routes()
+    assert world.rows("select parcels, capacity_parcels from planning.loads where parcels > 0") == [(3.0, 3.0)]
+    assert not world.book("truck", 3)
+
+
+def test_what_others_book_while_a_wave_writes_counts_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seats go while the wave books, after it looked what fits: it does not overbook them, and is done all the same."""
+    world.publish(feed_zip("1", (TRUCK.format(seats=3),)))
+    world.order(3)
+    really, times = wave._book_new, []
+
+    def book_new(*asked: Any) -> Any:
+        if not times:
+            times.append("first")
+            assert world.book("truck", 3) and world.book("truck", 3)
+        return really(*asked)
+
+    monkeypatch.setattr(wave, "_book_new", book_new)
+    done = world.plan()
+    assert (done.state, done.booked, done.skipped, on(world, "truck 02")) == ("done", 1, 2, 3)
+    assert world.rows("select parcels, capacity_parcels from planning.loads where parcels > 0") == [(3.0, 3.0)]
+    assert world.rows("select count(*) from orders.history where what = 'booked'") == [(3,)]
+
+
+def test_a_shipment_stays_on_its_way_when_others_booked_the_better_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its seat on the cheaper truck went to somebody else while it was planned there: it rides as it did before."""
+    world.publish(feed_zip("1", (VAN,)))
+    [order] = world.order(1)
+    world.plan()
+    world.publish(feed_zip("2", (TRUCK.format(seats=1), VAN)))
+    meanwhile(world, monkeypatch, lambda: world.book("truck", 1))
+    done = world.plan()
+    assert (done.rerouted, done.skipped) == (0, 1)
+    assert world.routes()[order] == ["van 02"] and on(world, "truck 02") == 1
+    assert world.rows("select count(*) from planning.legs") == [(2,)]
+
+
+def test_a_shipment_keeps_its_way_where_another_is_no_better(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planned on the dearer and later van, as if the truck were full, it stays on the truck that has its seat."""
+    world.publish(feed_zip("1", (TRUCK.format(seats=1), VAN)))
+    [order] = world.order(1)
+    world.plan()
+    really = wave.make
+
+    def make(snapshot: wave.Snapshot, settings: WaveSettings) -> Any:
+        full = snapshot.room.select("departure_id", "depart_at", parcels="capacity_parcels", grams=pl.lit(0.0))
+        return really(dataclasses.replace(snapshot, others=full), settings)
+
+    monkeypatch.setattr(wave, "make", make)
+    done = world.plan()
+    assert (done.rerouted, done.skipped, world.routes()[order]) == (0, 0, ["truck 02"])
+    assert world.rows("select departure_id, parcels from planning.loads where parcels > 0") == [("truck", 1.0)]
+
+
+def test_a_wave_that_looks_less_far_ahead_keeps_the_books_of_later_departures(world: World) -> None:
+    """What was booked on a day beyond a wave's own is still booked when it is done."""
+    world.publish(feed_zip("1", (TRUCK.format(seats=1),)))
+    world.later(days=3)
+    assert world.book("truck", 1)
+    world.later(days=-3)
+    with world.operator() as ctx:
+        plan_id = waving.ask_for_wave(ctx, waving.NewWave(horizon_days=1, outcomes=1)).plan_id
+    waving.plan_wave(world.desk, plan_id=plan_id)
+    world.later(days=3)
+    assert world.record(plan_id).state == "done"
+    assert not world.book("truck", 1)
+
+
+def test_another_network_does_not_empty_the_books(world: World) -> None:
+    """After another version is activated, and after the way back, a departure that was full is full."""
+    world.publish(feed_zip("1", (TRUCK.format(seats=2),)))
+    world.order(1)
+    world.plan()
+    assert world.book("truck", 2)
+    world.publish(feed_zip("2", (TRUCK.format(seats=2), VAN)))
+    assert not world.book("truck", 2)
+    world.order(1)
+    world.plan()
+    assert on(world, "truck 02") == 2 and on(world, "van 02") == 2  # the one that was refused is there too
+    with world.operator() as ctx:
+        publishing.rollback(ctx, publishing.Back())
+    assert not world.book("truck", 2)
+
+
+def test_a_limit_that_another_network_sets_counts_what_is_booked(world: World) -> None:
+    """A van that held any number gets two seats, both booked already: it is full; with a third there is one."""
+    world.publish(feed_zip("1", (VAN,)))
+    world.order(2)
+    world.plan()
+    limited = "van,AV,daily,12:00,30,240,,{},9,0"
+    world.publish(feed_zip("2", (limited.format(2),)))
+    assert not world.book("van", 2)
+    world.publish(feed_zip("3", (limited.format(3),)))
+    assert world.book("van", 3) and not world.book("van", 3)
+
+
+def test_a_wave_takes_the_time_its_rows_need(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it writes no statement is broken off for its length, and a wait for others' locks is."""
+    world.publish()
+    world.order(1)
+    limits: list[object] = []
+
+    def look(conn: psycopg.Connection, *rest: Any) -> None:
+        limits.extend(conn.execute("select current_setting('statement_timeout'), current_setting('lock_timeout')"))
+        tell_outcome(conn, *rest)
+
+    monkeypatch.setattr(wave, "tell_outcome", look)
+    assert world.plan().state == "done"
+    assert limits == [("0", "10s")]
+
+
+def test_a_wave_that_is_too_slow_has_failed_and_is_not_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL breaks a statement off: the wave tells so and ends, and the next one gets its turn."""
+    world.publish()
+    world.order(1)
+    really = wave.look
+
+    def look(ctx: Context, *rest: Any) -> Any:
+        ctx.conn.execute("set local statement_timeout = '1ms'")
+        ctx.conn.execute("select count(*) from generate_series(1, 100000000)")
+        return really(ctx, *rest)
+
+    with monkeypatch.context() as planted:
+        planted.setattr(wave, "look", look)
+        done = world.plan()
+    assert done.state == "failed" and done.fault is not None and done.fault.startswith("database.too_slow: ")
+    assert world.plan().booked == 1
+
+
+def test_a_wave_that_was_begun_five_times_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five workers died over it, or the database went away each time: the sixth fails it instead of trying for ever."""
+    world.publish()
+    plan_id = world.ask()
+
+    def gone(*asked: object) -> None:
+        raise Unavailable("database.gone", "planted", "wait")
+
+    with monkeypatch.context() as planted:
+        planted.setattr(wave, "look", gone)
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                waving.plan_wave(world.desk, plan_id=plan_id)
+            assert world.record(plan_id).state == "planning"
+        waving.plan_wave(world.desk, plan_id=plan_id)
+    done = world.record(plan_id)
+    assert (done.state, done.fault) == ("failed", "waves.given_up: It was begun 5 times and never ended.")
+    assert world.plan().state == "done"
+
+
+def test_a_shipper_without_numbers_does_not_stop_a_wave(world: World) -> None:
+    """Its parcels are booked without a number, the others' get theirs, and how many are without is told."""
+    world.publish(feed_zip("1", (VAN,)))
+    with world.owner() as conn:
+        conn.execute("update waybill.ranges set next_serial = last_serial + 1")
+    with world.operator() as ctx:
+        ask = numbering.NewRange(company_prefix="9521234", party_id="pty_other", first=0, last=9)
+        numbering.add_range(ctx, ask)
+    world.order(2)
+    world.order(1, party_id="pty_other")
+    done = world.plan()
+    assert (done.state, done.booked, done.reasons) == ("done", 3, {"no_number": 2})
+    assert world.rows("select party_id, count(number) from orders.parcels group by 1 order by 1") == [
+        ("pty_other", 1),
+        ("pty_shop", 0),
+    ]
+
+
+@pytest.mark.parametrize("pieces", [1000, 1001])
+def test_an_order_has_a_thousand_pieces_at_most(pieces: int) -> None:
+    """A document and a row of a file with more are refused when they are handed in, each with its place."""
+    row = {"order_id": "1", "from_node": "A", "to_node": "B", "ready_at": "2026-03-02T06:00Z", "weight_g": "9"}
+    told = judge(pl.DataFrame([row | {"pieces": str(pieces)}])).faults
+    codes = [(fault.at, fault.code) for fault in told.get(0, [])]
+    assert codes == ([] if pieces == 1000 else [("$.pieces", "out_of_range")])
+    document = {"reference": "1", "from": {}, "to": {}, "ready_at": "2026-03-02T06:00Z", "pieces": pieces}
+    if pieces == 1000:
+        msgspec.convert(document, OrderIn)
+    else:
+        with pytest.raises(msgspec.ValidationError, match=r"<= 1000 - at `\$.pieces`"):
+            msgspec.convert(document, OrderIn)
 
 
 def schedule(world: World, every: int, **more: object) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import polars as pl
 import psycopg
 
 from rookery.app import make_ready
@@ -18,7 +19,10 @@ from rookery.base.jobs import Desk
 from rookery.base.operations import Context, Who
 from rookery.flows import publishing, waving
 from rookery.network.store import Feeds
+from rookery.orders import booking
 from rookery.planning.plans import PlanRecord
+from rookery.planning.rooms import take_room
+from rookery.planning.store import add_legs
 from rookery.terms.ids import new_id
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
@@ -62,8 +66,11 @@ class World:
                     (party, party, code, self.at),
                 )
 
-    def owner(self) -> AbstractContextManager[psycopg.Connection]:
-        return self.desk.database.owner()
+    @contextmanager
+    def owner(self, test: bool = False) -> Iterator[psycopg.Connection]:
+        with self.desk.database.owner() as conn:
+            conn.execute("select set_config('rookery.test', %s, false)", ("on" if test else "",))
+            yield conn
 
     def as_party(self, party_id: str, *scopes: str, test: bool = False) -> Context:
         """One transaction for a party."""
@@ -80,7 +87,7 @@ class World:
     def order(self, count: int = 1, **columns: object) -> list[str]:
         """Orders of the shop from A to B, ready now."""
         made = []
-        with self.owner() as conn:
+        with self.owner(bool(columns.get("test"))) as conn:
             for _ in range(count):
                 order_id = new_id("ord", self.at)
                 row = {
@@ -93,6 +100,36 @@ class World:
                 conn.execute(f"insert into orders.orders ({names}) values ({marks})".encode(), list(row.values()))
                 made.append(order_id)
         return made
+
+    def book(self, departure: str, seats: float, courier: str = "TRUCKS") -> bool:
+        """One more parcel of the shop booked on a departure of this day, as an offer is; False when it is full."""
+        [order_id] = self.order(1)
+        at = self.at.replace(hour=10 if departure == "truck" else 12)
+        one = {"shipment_id": new_id("shp", self.at), "order_id": order_id, "party_id": "pty_shop", "test": False}
+        leg = {"departure_id": departure, "depart_at": at}
+        claim = {"claim": 0, **leg, "parcels": 1.0, "grams": 1000.0, "capacity_parcels": seats, "capacity_g": None}
+        shipment = one | {
+            "service_id": "today", "promised_at": at + timedelta(hours=5), "confidence": 0.9,
+            "on_time_probability": 1.0, "expected_at": at + timedelta(hours=4), "cost": 1.0, "currency": "EUR",
+            "feed_id": "fed_x", "plan_id": None, "quote_sha256": None, "metadata": "{}",
+        }  # fmt: skip
+        parcel = one | {
+            "parcel_id": new_id("pcl", self.at), "piece": 1, "pieces": 1, "weight_g": 1000.0, "length_mm": None,
+            "width_mm": None, "height_mm": None,
+        }  # fmt: skip
+        way = one | leg | {
+            "route": 1, "seq": 1, "courier_id": None, "plan_id": None, "lane_id": "AB", "carrier_id": courier,
+            "mode": "truck", "from_node": "A", "to_node": "B", "cutoff_at": at - timedelta(minutes=30),
+            "arrive_at": at + timedelta(hours=2), "cost": 1.0,
+        }  # fmt: skip
+        with self.as_party("pty_shop", "merchant") as ctx:
+            if take_room(ctx.conn, False, pl.DataFrame([claim], schema_overrides={"capacity_g": pl.Float64})):
+                return False
+            none = pl.DataFrame(schema=dict.fromkeys(booking.GRANTS, pl.String))
+            rows = pl.DataFrame([shipment]), pl.DataFrame([parcel])
+            booking.book(ctx.conn, *rows, none, now=self.at, by_party="pty_shop")
+            add_legs(ctx.conn, pl.DataFrame([way]))
+        return True
 
     def ask(self, test: bool = False) -> str:
         with self.operator(test) as ctx:
@@ -108,8 +145,8 @@ class World:
         with self.operator(test) as ctx:
             return waving.get_wave(ctx, waving.OneWave(plan_id))
 
-    def rows(self, query: str, *values: object) -> list[tuple]:
-        with self.owner() as conn:
+    def rows(self, query: str, *values: object, test: bool = False) -> list[tuple]:
+        with self.owner(test) as conn:
             return conn.execute(query.encode(), values).fetchall()
 
     def routes(self) -> dict[str, list[str]]:

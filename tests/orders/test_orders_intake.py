@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -262,7 +263,7 @@ def test_a_fault_sheet_holds_nothing_personal_and_comes_back_corrected(tmp_path)
     sheet = fault_sheet(judged, judged.faults, refs)
     assert all(word not in sheet.decode() for word in ("Ada", "ada@", "Straße", "Berlin"))
     kept = {refs[line]: cells for line, cells in to_keep(judged, list(judged.faults)).items()}
-    assert kept["upl_x:3"]["to_name"] == "Ada Example" and set(kept["upl_x:3"]) <= PERSONAL
+    assert kept["upl_x:3"]["to_name"] == "Ada Example" and set(kept["upl_x:3"]) <= PERSONAL | {"weight_g"}
     path = tmp_path / "faults.csv"
     path.write_bytes(sheet)
     raw, _ = read_sheet(path)
@@ -273,6 +274,76 @@ def test_a_fault_sheet_holds_nothing_personal_and_comes_back_corrected(tmp_path)
     assert again.good.select("order_id", "weight_g").row(0) == ("A-2", 900.0)
     lost = judge(corrected, kept={})
     assert {code for _, code in told(lost)} >= {"kept_expired"}
+
+
+SHIFTED = {"goods": "Ada Example", "service_id": "Straße 1", "currency": "Ada", "late_cost": "+49 30 901820", "pieces": "Berlin", "to_postal_code": "Adastraat", "items": "Ada", "order_id": "Ada Example"}  # fmt: skip # noqa: E501
+
+
+@pytest.mark.parametrize("column", SHIFTED)
+def test_a_name_in_another_column_is_not_handed_back(column):
+    """What a comma too many puts into a plain column is kept like a name, and comes back with the corrected row."""
+    judged = judge(frame(ROW | {column: SHIFTED[column], "weight_g": "-1"}))
+    refs = {line: f"upl_x:{line}" for line in judged.raw["line"]}
+    sheet = fault_sheet(judged, {0: judged.faults[0]}, refs).decode()
+    assert SHIFTED[column] not in sheet
+    kept = to_keep(judged, [0])
+    assert kept[2][column] == SHIFTED[column]
+    raw = pl.read_csv(sheet.encode(), infer_schema=False)
+    assert raw[column].to_list() == ["kept"] and raw["ready_at"].to_list() == [ROW["ready_at"]]
+    put_back, lost = restore(raw, {"upl_x:2": kept[2]})
+    assert put_back[column].to_list() == [SHIFTED[column]] and lost == []
+
+
+@pytest.mark.parametrize("postal", ["10115", "SW1A 1AA", "1012 AB", "00-001", "01310-100", "LT-01100", "KY1-1100", "-"])
+def test_a_postal_code_is_handed_back(postal):
+    """Postal codes as countries write them stand in the sheet, good or not."""
+    judged = judge(frame(ROW | {"to_postal_code": postal, "weight_g": "x"}))
+    sheet = fault_sheet(judged, {0: judged.faults[0]}, {2: "upl_x:2"})
+    assert pl.read_csv(sheet, infer_schema=False)["to_postal_code"].to_list() == [postal]
+
+
+def test_a_file_without_a_header_names_nobody(tmp_path):
+    """Cells that stand where column names belong are told by their place."""
+    path = tmp_path / "orders.csv"
+    path.write_text(
+        "order_id,ready_at,weight_g,from_node,to_node,Ada Example,Straße 1,to_node\nA,2026-09-15T14:05Z,1,A,B,,,\n"
+    )
+    _, notices = read_sheet(path)
+    told = [(notice.code, notice.column, notice.value) for notice in notices]
+    assert sorted(told) == [
+        ("duplicate_column", "to_node", None),
+        ("unknown_column", "column 6", None),
+        ("unknown_column", "column 7", None),
+    ]
+    path.write_text("A-1,Ada Example,Straße 1\n")
+    with pytest.raises(InvalidInput) as fault:
+        read_sheet(path)
+    assert "Ada" not in repr(fault.value.notices) and "column 2" in repr(fault.value.notices)
+
+
+ODD = {
+    "binary": ("to_name", pl.Series([b"\xff"])),
+    "duration": ("weight_g", pl.Series([timedelta(hours=1)])),
+    "structure": ("to_name", pl.Series([{"a": 1}])),
+    "list": ("to_name", pl.Series([["x"]])),
+    "far": ("ready_at", pl.Series([-9 * 10**18]).cast(pl.Datetime("us", "UTC"))),
+    "late": ("due_at", pl.Series([9 * 10**18]).cast(pl.Datetime("us"))),
+    "day": ("due_at", pl.Series([2**31 - 1], dtype=pl.Int32).cast(pl.Date)),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_parquet_of_odd_types_is_told(tmp_path, odd):
+    """What no cell can be read from is a notice with its column, never an error of the program."""
+    column, cells = ODD[odd]
+    path = tmp_path / "orders.parquet"
+    frame(ROW).with_columns(cells.alias(column)).write_parquet(path)
+    with pytest.raises(InvalidInput) as fault:
+        read_sheet(path)
+    assert [(notice.code, notice.column) for notice in fault.value.notices] in (
+        [("column_type", column)],
+        [("bad_timestamp", column)],
+    )
 
 
 def test_a_person_called_kept_is_left_alone():

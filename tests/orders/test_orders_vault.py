@@ -17,7 +17,7 @@ from rookery.orders.addresses import Address
 from rookery.orders.vault import Broken, Keyring, add_master_key
 from rookery.orders.vault.keyring import FILE, VARIABLE, drop_master_keys
 from rookery.orders.vault.rules import open_person, open_row, seal_person, seal_row, unwrap, wrap
-from rookery.terms.errors import InvalidInput, NotFound
+from rookery.terms.errors import InvalidInput, Unavailable
 
 KEY, NONCE = bytes(range(32)), bytes(12)
 ADA = Address(name="Ada Example", lines=("Straße 1",), city="Berlin", postal_code="10115", country="DE")
@@ -83,7 +83,7 @@ def test_a_keyring_reads_several_versions_the_first_being_current():
     ring = Keyring.parse(f"2:{encoded(KEY)}, 1:{encoded(bytes(32))}")
     assert ring.versions == [2, 1] and ring.current == 2
     assert Keyring.parse(encoded(KEY)).versions == [1]
-    with pytest.raises(NotFound):
+    with pytest.raises(Unavailable):
         ring.master(3)
 
 
@@ -148,3 +148,23 @@ def test_a_new_master_key_stands_before_the_old_ones(tmp_path):
     assert add_master_key(tmp_path).versions == [3, 2, 1]
     assert drop_master_keys(tmp_path).versions == [3]
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+
+
+def test_a_running_keyring_takes_part_in_a_rotation_beside_it(tmp_path):
+    """It wraps with the new master key as soon as that is in the file, and opens what others wrapped with it."""
+    running = Keyring.read({}, tmp_path)
+    beside = add_master_key(tmp_path)
+    sealed = wrap("per_a", KEY, beside.master(2), NONCE)
+    assert running.current == 1 and unwrap("per_a", sealed, running.master(2)) == KEY
+    drop_master_keys(tmp_path)
+    assert running.for_wrapping()[0] == 2 and running.versions == [2]
+
+
+def test_a_key_file_that_is_gone_wraps_nothing(tmp_path):
+    """What is wrapped with a key that stands nowhere any more would be lost with the process: callers hear 503."""
+    running = Keyring.read({}, tmp_path)
+    (tmp_path / FILE).rename(tmp_path / "elsewhere")
+    with pytest.raises(Unavailable):
+        running.for_wrapping()
+    (tmp_path / "elsewhere").rename(tmp_path / FILE)
+    assert running.for_wrapping()[0] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -13,8 +14,9 @@ from rookery.base.db import Database
 from rookery.orders import vault
 from rookery.orders.addresses import Address
 from rookery.orders.vault import Erased, Expired, Keyring
-from rookery.orders.vault.keys import digest_key
-from rookery.terms.errors import NotFound
+from rookery.orders.vault.keyring import drop_master_keys
+from rookery.orders.vault.keys import digest_key, make_keys, rotating, wrapped_by_others
+from rookery.terms.errors import Conflict, Unavailable
 from rookery.terms.ids import new_id
 
 NOW = datetime(2026, 9, 15, 12, tzinfo=UTC)
@@ -147,7 +149,7 @@ def test_rotation_rewraps_all_keys_and_is_taken_up_where_it_stopped(fresh_databa
         alone = Keyring({2: new._secrets[2]})
         assert [opened(fresh_database, keys, party, ids, alone)[person] for person in ids] == PEOPLE
         assert digest_key(keys, alone) == digest
-        with pytest.raises(NotFound):
+        with pytest.raises(Unavailable):
             vault.rotate(keys, Keyring({3: bytes(32)}))
 
 
@@ -175,5 +177,65 @@ def test_kept_rows_come_back_to_their_party_until_they_expire(database, keys, pa
     with database.transaction(party, MERCHANT) as conn:
         assert vault.drop_expired(conn, keys, NOW + timedelta(days=6)) == 0
         assert vault.drop_expired(conn, keys, NOW + timedelta(days=7)) == 2
-        conn.cursor().executemany("insert into vault.kept_row values (%s, %s, %s, %s, %s, %s)", backup)
+        conn.cursor().executemany("insert into vault.kept_row values (%s, %s, %s, %s, %s, %s, %s)", backup)
         assert set(vault.kept_rows(conn, keys, RING, party, False, refs, NOW).values()) == {Expired()}
+
+
+def test_people_sealed_beside_a_rotation_are_kept(fresh_database, party, tmp_path):
+    """A server that read its keys before: whom it seals after the rotation opens once the old key is dropped."""
+    running = Keyring.read({}, tmp_path)
+    with psycopg.connect(fresh_database.urls.keys, autocommit=True) as keys:
+        vault.prepare(keys)
+        before = seal(fresh_database, keys, party, ring=running)
+        rotated = vault.add_master_key(tmp_path)
+        assert vault.rotate(keys, rotated) == 25
+        after = seal(fresh_database, keys, party, ring=running)
+        assert wrapped_by_others(keys, rotated) == 0
+        drop_master_keys(tmp_path)
+        started_anew = Keyring.read({}, tmp_path)
+        found = opened(fresh_database, keys, party, before + after, started_anew)
+        assert [found[person] for person in before + after] == PEOPLE * 2
+
+
+def test_a_rotation_waits_for_keys_that_are_being_made(fresh_database, tmp_path):
+    """Keys wrapped a moment ago and not committed yet are counted before an old master key is dropped."""
+    running = Keyring.read({}, tmp_path)
+    with psycopg.connect(fresh_database.urls.keys, autocommit=True) as keys:
+        vault.prepare(keys)
+        counted: list[int] = []
+        with fresh_database.keys() as under_way:
+            make_keys(under_way, running, ["per_slow"])
+            rotated = vault.add_master_key(tmp_path)
+            counting = threading.Thread(target=lambda: counted.append(wrapped_by_others(keys, rotated)))
+            counting.start()
+            counting.join(0.2)
+            assert counted == []
+        counting.join(20)
+        assert counted == [1]
+
+
+def test_two_rotations_at_once_are_refused(fresh_database):
+    """Two that each put a new master key into the file would lose one: the second is told to wait."""
+    url = fresh_database.urls.keys
+    with (
+        psycopg.connect(url, autocommit=True) as one,
+        psycopg.connect(url, autocommit=True) as two,
+        rotating(one),
+        pytest.raises(Conflict),
+        rotating(two),
+    ):
+        pass
+
+
+def test_making_keys_again_gives_the_same_ones(database, keys, party):
+    """Whoever was killed between the keys' commit and the main one does the same again."""
+    owners = [new_id("per", NOW) for _ in range(3)]
+    first = make_keys(keys, RING, owners[:2])
+    assert make_keys(keys, RING, owners)[:2] == first
+    upload = new_id("upl", NOW)
+    for _ in range(2):
+        with database.transaction(party, MERCHANT) as conn:
+            vault.keep_rows(conn, keys, RING, party, False, upload, {2: {"to_name": "Ada"}}, NOW)
+    with database.transaction(party, MERCHANT) as conn:
+        ref = vault.row_ref(upload, 2)
+        assert vault.kept_rows(conn, keys, RING, party, False, [ref], NOW) == {ref: {"to_name": "Ada"}}

@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rookery.base.clock import WALL, Clock
-from rookery.base.db import tools
+from rookery.base.db import numbers, tools
 from rookery.base.db.binaries import programs
 from rookery.base.db.faults import reachable
 from rookery.base.db.migrate import Status, compare, found, rows_of
@@ -51,11 +51,14 @@ class Restoring:
 
 @dataclass(frozen=True)
 class Restored:
-    """What was done: kept is the former database's new name; undo the statements that take it all back."""
+    """What was done: kept is the former database's new name; undo the statements that take it all back. ranges: of
+    waybill numbers, that go on where the former database was, since it had issued more of them than the backup knows.
+    """
 
     database: str
     kept: str
     undo: str
+    ranges: int
 
 
 def backup(urls: Urls, file: Path, progress: Progress = silent) -> Backup:
@@ -125,8 +128,9 @@ def restoring(urls: Urls, file: Path) -> Restoring:
 def restore(urls: Urls, file: Path, progress: Progress = silent, clock: Clock = WALL) -> Restored:
     """Puts a backup back: into a new database, which then takes the old one's name; the old one is kept.
 
-    A restore that fails leaves the old database as it was. Raises Conflict when others are connected or the backup is
-    newer than the program, InvalidInput when the file is no backup, Unavailable.
+    Waybill numbers go on where the old one was: none is issued twice, though the backup may be older. A restore that
+    fails leaves the old database as it was. Raises Conflict when others are connected, or the backup is newer than the
+    program or cannot carry the numbers on, InvalidInput when the file is no backup, Unavailable.
     """
     plan = restoring(urls, file)
     if plan.backup.faults:
@@ -145,6 +149,7 @@ def restore(urls: Urls, file: Path, progress: Progress = silent, clock: Clock = 
         _create(conn, names)
         try:
             _fill(make_conninfo(urls.maintain, dbname=fresh), file, str(owner), plan, progress)
+            ranges = numbers.carry_on(_as_maintainer(urls), make_conninfo(urls.maintain, dbname=fresh))
             with conn.transaction():
                 conn.execute(sql.SQL("alter database {now} rename to {kept}").format(**names))
                 conn.execute(sql.SQL("alter database {fresh} rename to {now}").format(**names))
@@ -158,7 +163,7 @@ def restore(urls: Urls, file: Path, progress: Progress = silent, clock: Clock = 
         f'ALTER DATABASE "{plan.database}" RENAME TO "{plan.database}_restored_{stamp}"; '
         f'ALTER DATABASE "{kept}" RENAME TO "{plan.database}";'
     )
-    return Restored(plan.database, kept, undo)
+    return Restored(plan.database, kept, undo, ranges)
 
 
 def _create(conn: psycopg.Connection, names: Mapping[str, sql.Identifier]) -> None:

@@ -12,6 +12,7 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from rookery.terms.errors import InvalidInput, Unavailable
 
+_TOO_LONG = (pg.QueryCanceled, pg.IdleInTransactionSessionTimeout, pg.IdleSessionTimeout, pg.TransactionTimeout)
 _BUSY = (pg.LockNotAvailable, pg.DeadlockDetected, pg.SerializationFailure)
 _CALL_FAULTS = (pg.ProgramLimitExceeded, pg.StatementTooComplex, pg.TooManyColumns, pg.TooManyArguments)
 DOES_NOT_EXIST = "does not exist"
@@ -34,7 +35,7 @@ def unavailable(fault: BaseException) -> Unavailable | None:
         return Unavailable("database.too_many_connections", "The database has no connection left.", _AGAIN, 5)
     if isinstance(fault, pg.OutOfMemory):
         return Unavailable("database.no_memory", "The database ran out of memory; nothing was written.", _AGAIN, 5)
-    if isinstance(fault, pg.QueryCanceled):
+    if isinstance(fault, _TOO_LONG):
         return Unavailable("database.too_slow", "The database took too long over this; nothing was written.", _AGAIN, 5)
     if isinstance(fault, _BUSY):
         return Unavailable("database.contended", "Others were changing the same things for too long.", _AGAIN, 1)

@@ -25,16 +25,16 @@ def verify(data: Data = None, as_json: Json = False) -> None:
     from rookery.app import data_folder, open_house
     from rookery.base import audit_check
     from rookery.doors.cli import console
+    from rookery.doors.cli.words import count_of
 
     with open_house(data_folder(data)) as house:
         verdict = audit_check.verify(house.database, house.clock, house.data)
     if as_json:
         console.print_json(verdict)
     elif verdict.holds:
-        console.out.print(
-            f"The trail holds: {verdict.lines:,} lines under {verdict.seals:,} seals"
-            f" ({verdict.waiting:,} not sealed yet, {verdict.expired:,} kept no longer)."
-        )
+        lines, seals = count_of(verdict.lines, "line"), count_of(verdict.seals, "seal")
+        left = f"{verdict.waiting:,} not sealed yet, {verdict.expired:,} kept no longer"
+        console.out.print(f"The trail holds: {lines} under {seals} ({left}).")
     else:
         for found in verdict.findings:
             where = " ".join(

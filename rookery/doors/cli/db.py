@@ -120,7 +120,8 @@ def restore(
     """Put a backup back in place of the database. Without --yes it only tells what would be replaced.
 
     The backup is read into a new database, which then takes the old one's name: when anything fails, the old one is
-    as it was. The old one is kept beside it, and how to go back to it is told.
+    as it was. The old one is kept beside it, and how to go back to it is told. Waybill numbers go on behind the last
+    that the old one issued.
     """
     from rookery.app import data_folder
     from rookery.base.db import server
@@ -135,7 +136,8 @@ def restore(
     if as_json:
         told = {"database": plan.database, "database_bytes": plan.database_bytes, "rows": plan.rows,
                 "connected": plan.connected, "pending": pending, "faults": faults, "restored": done is not None,
-                "kept": done.kept if done else None, "undo": done.undo if done else None}  # fmt: skip
+                "kept": done.kept if done else None, "undo": done.undo if done else None,
+                "ranges": done.ranges if done else None}  # fmt: skip
         console.print_json(told)
         return
     say = console.out.print
@@ -149,6 +151,9 @@ def restore(
         console.err.print("[bold]Next:[/] the same command with --yes.")
         return
     say(f"Restored. The former database is kept as [bold]{done.kept}[/].", soft_wrap=True)
+    if done.ranges:
+        noun = "range goes" if done.ranges == 1 else "ranges go"
+        say(f"{done.ranges} {noun} on behind the waybill numbers that it issued: none is issued twice.", soft_wrap=True)
     say(f"To go back, as an administrator: {done.undo}", soft_wrap=True, markup=False)
     if pending:
         console.err.print("[bold]Next:[/] rookery db upgrade.")

@@ -175,7 +175,7 @@ def print_labels(
     shipment: Annotated[list[str] | None, typer.Option(help="These shipments; may be given several times.")] = None,
     plan: Annotated[str | None, typer.Option(help="All shipments that a wave routed.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Also those printed before.")] = False,
-    form: Annotated[Literal["pdf", "png", "zpl"], typer.Option()] = "pdf",
+    form: Annotated[Literal["pdf", "png", "zpl", "zpl-z64"], typer.Option(help="zpl-z64: ZPL, much shorter.")] = "pdf",
     size: Annotated[Literal["100x150", "76x130"], typer.Option(help="Millimetres.")] = "100x150",
     full: Annotated[bool, typer.Option("--full", help="The recipient in full; default: masked.")] = False,
     template: Annotated[str | None, typer.Option(help="A label template of the party.")] = None,
@@ -188,30 +188,39 @@ def print_labels(
     from rookery.base.operations import Who
     from rookery.doors.cli import console
     from rookery.doors.cli.keys import party_named
-    from rookery.flows.labelling import print_batch
+    from rookery.flows.labelling import PrintAsk, print_batch
     from rookery.terms.errors import Conflict
+    from rookery.waybill.drawing.bitmap import merged
 
     if out.exists() and not (form == "png" and out.is_dir()):
         raise Conflict("labels.there", f"{out} is there already.", "name another file")
     with open_house(data_folder(data)) as house, console.progress_bars() as progress:
         with house.context() as ctx:
             who = Who(party_named(ctx, party, new_party=False), "key_system", frozenset({"merchant"}), test)
-        with house.context(who) as ctx:
-            printed, parcels = print_batch(
-                ctx, shipments=shipment, plan_id=plan, again=again, form=form, size=size, full=full, template=template,
-                progress=progress,
-            )  # fmt: skip
+        ask = PrintAsk(parcel_ids=[], form=form, size=size, full=full, template=template)
+        batches = print_batch(
+            lambda: house.context(who), ask, shipments=shipment, plan_id=plan, again=again, progress=progress
+        )
+        pages: list[bytes] = []
+        count, notices = 0, []
+        for printed, parcels in batches:  # each is committed when the next is asked for
             if form == "png":
                 out.mkdir(exist_ok=True)
                 for parcel_id, file in zip(parcels, printed.files):
                     (out / f"{parcel_id}.png").write_bytes(file)
-            elif parcels:
-                out.write_bytes(b"\n".join(printed.files))
-    console.tell_notices(printed.notices)
+            elif form == "pdf":
+                pages += printed.files
+                out.write_bytes(merged(pages))
+            else:
+                with out.open("ab") as stream:
+                    stream.writelines(file + b"\n" for file in printed.files)
+            count += len(parcels)
+            notices += printed.notices
+    console.tell_notices(notices)
     if as_json:
-        console.print_json({"labels": len(parcels), "out": str(out) if parcels else None})
+        console.print_json({"labels": count, "out": str(out) if count else None})
     else:
-        told = f"{len(parcels):,} labels in {out}." if parcels else "There is no label to print."
+        told = f"{count:,} {'label' if count == 1 else 'labels'} in {out}." if count else "There is no label to print."
         console.out.print(told, markup=False, soft_wrap=True)
 
 
@@ -259,16 +268,33 @@ def erase(
         console.out.print(f"{', '.join(erased)}: {told}.", markup=False, soft_wrap=True)
 
 
-@vault_app.command("rotate", epilog=examples("rookery vault rotate"))
-def rotate(data: Data = None, as_json: Json = False) -> None:
-    """Make a new master key and wrap every data key with it; it can be stopped and goes on where it was."""
+@vault_app.command("rotate", epilog=examples("rookery vault rotate", "rookery vault rotate --finish"))
+def rotate(
+    finish: Annotated[bool, typer.Option("--finish", help="Drop the former master keys; no new one is made.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new master key and wrap every data key with it; it can be stopped and goes on where it was.
+
+    Servers may go on meanwhile: they take the new key up by themselves. The former master keys stay until --finish,
+    which wraps what is left and drops them once nothing is wrapped with them.
+    """
     from rookery.app import data_folder, open_house
     from rookery.doors.cli import console
     from rookery.flows.people import rotate_keys
 
     with open_house(data_folder(data)) as house, console.progress_bars() as progress:
-        wrapped, version = rotate_keys(house.database, house.data, progress)
+        done = rotate_keys(house.database, house.data, progress, finish)
     if as_json:
-        console.print_json({"wrapped": wrapped, "version": version})
-    else:
-        console.out.print(f"{wrapped:,} data keys are wrapped with master key {version} now. Restart running servers.")
+        console.print_json(done)
+        return
+    console.out.print(f"{done.wrapped:,} data keys were wrapped with master key {done.version}.")
+    former = ", ".join(map(str, done.former))
+    if former and done.dropped:
+        console.out.print(f"Nothing is wrapped with {former} any more; dropped from the key file.")
+    elif former and finish:
+        console.err.print(
+            f"[bold]Next:[/] nothing is wrapped with {former} any more: take it out of ROOKERY_VAULT_KEY."
+        )
+    elif former:
+        console.err.print(f"[bold]Next:[/] rookery vault rotate --finish drops what is not needed any more: {former}.")

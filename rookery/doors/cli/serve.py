@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rookery.doors.cli.options import Json, examples
+from rookery.doors.lifeline import LIFELINE
 from rookery.terms.errors import Conflict, RookeryError, Unavailable
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ Data = Annotated[
 ]
 READY_S = 180.0
 LOOK_S = 0.5
+LEFT_BEHIND_S = 3.0
 EXAMPLES = examples(
     "rookery serve",
     "rookery serve --port 0 --data ./rookery-data --json",
@@ -47,10 +50,11 @@ def serve(
     """Serve the system of record over HTTP until it is stopped.
 
     Prints where it listens when it is ready; with --json one line {"url": ...}. PostgreSQL runs in the data folder
-    unless ROOKERY_DATABASE_URL names another. What dies is started again; Ctrl-C lets requests under way finish.
+    unless ROOKERY_DATABASE_URL names another. What dies is started again; Ctrl-C lets requests under way finish. When
+    this process itself is killed, the others end.
     """
-    from rookery.app import data_folder
-    from rookery.base.db import MAIN, server, upgrade
+    from rookery.app import data_folder, make_ready
+    from rookery.base.db import MAIN, Database, server, upgrade
     from rookery.doors.cli import console
 
     folder = data_folder(data)
@@ -60,6 +64,8 @@ def serve(
         postgres = server(folder, progress)
         postgres.start()
         upgrade(postgres.url(MAIN), progress)
+        with Database.open(postgres, size=2) as database:
+            make_ready(database)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     door = Child([sys.executable, "-m", "rookery.doors.http", host, str(port), str(folder)])
     worker = Child([sys.executable, "-m", "rookery.doors.worker", "--data", str(folder)])
@@ -103,13 +109,19 @@ class Child:
         self.process: subprocess.Popen | None = None
         self.died_at = 0.0
         self.pause_s = 0.5
+        self._lifeline, self._held = os.pipe()  # what is held closes with us, also when we are killed
 
     def start(self) -> None:
         """Its own group, so that Ctrl-C on the terminal reaches it through us, in order. Its stdout is our stderr:
         ours holds the answer alone.
         """
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), start_new_session=True
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            start_new_session=True,
+            pass_fds=(self._lifeline,),
+            env={**os.environ, LIFELINE: str(self._lifeline)},
         )
 
     def dead(self) -> bool:
@@ -153,13 +165,23 @@ def _free_port(host: str) -> int:
 
 
 def _refuse_taken(host: str, port: int) -> None:
+    """Raises Conflict when somebody listens there, and goes on: what a server that was killed left behind ends soon."""
+    until = time.monotonic() + LEFT_BEHIND_S
+    while (fault := _taken(host, port)) is not None:
+        if fault.errno != errno.EADDRINUSE or time.monotonic() > until:
+            what = f"{host}:{port} cannot be listened on: {fault.strerror}."
+            raise Conflict("serve.port", what, "stop what listens there, or use --port 0 for any free one")
+        time.sleep(0.05)
+
+
+def _taken(host: str, port: int) -> OSError | None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as fault:
-            what = f"{host}:{port} cannot be listened on: {fault.strerror}."
-            raise Conflict("serve.port", what, "stop what listens there, or use --port 0 for any free one") from None
+            return fault
+    return None
 
 
 def _wait_until_ready(door: Child, host: str, port: int) -> None:

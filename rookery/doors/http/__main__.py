@@ -12,6 +12,8 @@ from granian import Granian  # type: ignore[attr-defined]
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 
+from rookery.doors.lifeline import end_with_parent
+
 DATA = "ROOKERY_SERVED_DATA"
 THREADS_LEAVE_S = 15
 SWITCH_S = 0.0005
@@ -26,6 +28,7 @@ def application():
     from rookery.doors.http.server import Server
     from rookery.flows.desks import warm_up
 
+    end_with_parent()
     # acts compute in threads beside the event loop: switched soon, so that an answer waits for no other's computing
     sys.setswitchinterval(SWITCH_S)
     opened = open_house(Path(os.environ[DATA]), size=24, migrate=False)
@@ -44,6 +47,7 @@ def application():
 def main() -> None:
     """Serve until told to stop; then what is under way is finished first."""
     host, port, data = sys.argv[1:]
+    end_with_parent()
     os.environ[DATA] = data
     Granian(
         "rookery.doors.http.__main__:application",

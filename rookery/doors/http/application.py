@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from rookery.app import refuse_unready
 from rookery.base.operations import OPERATIONS, Operation
 from rookery.doors.http import telemetry
 from rookery.doors.http.callers import NOBODY
@@ -31,6 +33,8 @@ def build(server: Server, on_shutdown: Callable[[], None] = lambda: None) -> Cal
     telemetry.trace_as_told()
     described = msgspec.json.encode(document(OPERATIONS.values()))
 
+    set_up = threading.Event()
+
     async def openapi(request: Request) -> Response:
         return Response(described, media_type="application/json")
 
@@ -39,6 +43,9 @@ def build(server: Server, on_shutdown: Callable[[], None] = lambda: None) -> Cal
 
     async def ready(request: Request) -> Response:
         def ask() -> None:
+            if not set_up.is_set():  # it stays so
+                refuse_unready(server.database)
+                set_up.set()
             with server.context(NOBODY) as ctx:
                 ctx.conn.execute("select 1")
 

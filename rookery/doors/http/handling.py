@@ -85,11 +85,13 @@ def _response(op: Operation, answer: Answer, asked: Mapping[str, str]) -> Respon
         headers["ETag"] = etag
         if op.method == "GET" and seen_already(asked.get("if-none-match"), etag):
             return Response(None, status_code=304, headers=headers)
-    media = _media_of(answer) if op.media is not None else "application/json"
+    media = _media_of(op.media, answer) if op.media is not None else "application/json"
     return Response(answer.body, status_code=answer.status, media_type=media, headers=headers)
 
 
-def _media_of(answer: Answer) -> str:
+def _media_of(media: str, answer: Answer) -> str:
+    if ", " not in media:
+        return media
     head = answer.body[:8]
     if head.startswith(b"%PDF"):
         return "application/pdf"
@@ -97,4 +99,4 @@ def _media_of(answer: Answer) -> str:
         return "image/png"
     if head.startswith(b"PK"):
         return "application/zip"
-    return "text/plain; charset=utf-8"
+    return "text/plain"  # its charset is added

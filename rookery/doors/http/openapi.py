@@ -73,7 +73,7 @@ def problems_of(op: Operation) -> list[int]:
         told += [404]
     if not op.asks_by_query:
         told += [408, 413, 415]
-    if op.kind == "command" or op.method == "POST":
+    if op.kind == "command" or op.method == "POST" or op.media is not None:  # a file may still have to be written
         told += [409]
     if "if_match" in fields:
         told += [412]

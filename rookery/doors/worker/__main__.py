@@ -9,6 +9,7 @@ from rookery.app import open_house
 from rookery.base import jobs
 from rookery.base.sealing import seal
 from rookery.doors.http.telemetry import log
+from rookery.doors.lifeline import end_with_parent
 from rookery.doors.worker.running import run_worker
 from rookery.terms.errors import Conflict
 
@@ -18,6 +19,7 @@ def main() -> None:
     words = argparse.ArgumentParser(prog="rookery.doors.worker", description=__doc__)
     words.add_argument("--data", type=Path, required=True, help="the data folder")
     data: Path = words.parse_args().data
+    end_with_parent()
     jobs.tick("audit.seal")(lambda desk: _seal(desk, data))
     with open_house(data, size=4) as house:
         run_worker(house.database, house.clock, house.parts)

@@ -126,6 +126,7 @@ revoke all on function orders.owner_of from public;
 grant execute on function orders.owner_of to rookery_app;
 
 alter table orders.parcel_party enable row level security;
+alter table orders.parcel_party force row level security;
 create policy grants_seen on orders.parcel_party for select to rookery_app
   using (test = (select base.test_mode()) and ((select base.sees_all())
     or party_id = (select base.party()) or owner_id = (select base.party())));
@@ -141,19 +142,39 @@ begin
   -- the shipper's own rows, and all of them for those who run the network
   foreach it in array array['orders', 'items', 'shipments', 'parcels', 'history'] loop
     execute format('alter table orders.%I enable row level security', it);
+    execute format('alter table orders.%I force row level security', it);
     execute format('grant select, insert on orders.%I to rookery_app', it);
     execute format($p$create policy own on orders.%I to rookery_app
       using (test = (select base.test_mode()) and ((select base.sees_all()) or party_id = (select base.party())))
       with check (test = (select base.test_mode()) and ((select base.sees_all()) or party_id = (select base.party())))$p$, it);
   end loop;
 end $$;
-grant update on orders.orders, orders.shipments, orders.parcels to rookery_app;
+-- Nobody changes whose a row is, what it is called, or what was promised.
+grant update (state, to_node, to_country, to_postal_code, ready_at, service_id, due_at, late_cost, sender_id, recipient_id,
+  content_sha256, metadata, version, updated_at) on orders.orders to rookery_app;
+grant update (state, route, feed_id, plan_id, expected_at, on_time_probability, cost, currency, metadata, version,
+  updated_at) on orders.shipments to rookery_app;
+grant update (state, number, route_code) on orders.parcels to rookery_app;
 grant delete on orders.items to rookery_app;
+create policy definer on orders.parcels for select using ((select base.is_owner())); -- orders.owner_of, hand_over_shipment
 
--- a courier or station sees and writes the parcels it was granted, and reads the shipment they belong to
+-- a courier or station sees the parcels it was granted, and notes that they were handed over
 create policy granted on orders.parcels for select to rookery_app
   using (test = (select base.test_mode()) and parcel_id in (
     select g.parcel_id from orders.parcel_party g where g.party_id = (select base.party())));
 create policy granted_write on orders.parcels for update to rookery_app
   using (test = (select base.test_mode()) and parcel_id in (
-    select g.parcel_id from orders.parcel_party g where g.party_id = (select base.party())));
+    select g.parcel_id from orders.parcel_party g
+     where g.party_id = (select base.party()) and g.role in ('courier', 'station')));
+create function orders.only_hand_over() returns trigger language plpgsql set search_path = '' as $$
+declare but_for_state orders.parcels := new;
+begin
+  but_for_state.state := old.state;
+  if not base.sees_all() and old.party_id <> base.party()
+      and (old.state = 'cancelled' or new.state <> 'handed_over' or but_for_state is distinct from old) then
+    raise insufficient_privilege using message = 'only its shipper changes a parcel otherwise than by hand-over';
+  end if;
+  return new;
+end $$;
+create trigger parcels_only_hand_over before update on orders.parcels
+  for each row execute function orders.only_hand_over();

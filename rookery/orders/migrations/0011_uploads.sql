@@ -22,7 +22,9 @@ create table orders.uploads (
 alter table orders.uploads alter column content set storage external;
 create index uploads_of_party on orders.uploads (party_id, test, upload_id);
 alter table orders.uploads enable row level security;
+alter table orders.uploads force row level security;
 create policy own on orders.uploads to rookery_app
   using (test = (select base.test_mode()) and ((select base.sees_all()) or party_id = (select base.party())))
   with check (test = (select base.test_mode()) and ((select base.sees_all()) or party_id = (select base.party())));
-grant select, insert, update on orders.uploads to rookery_app;
+grant select, insert, update (state, content, rows, taken, repeated, refused, notices, fault_sheet, fault, metadata, version,
+  finished_at) on orders.uploads to rookery_app;

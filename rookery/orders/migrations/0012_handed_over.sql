@@ -9,6 +9,8 @@ create function orders.hand_over_shipment(parcel text, at timestamptz) returns v
        and ((select base.sees_all()) or exists (
          select from orders.parcel_party g where g.parcel_id = parcel and g.party_id = (select base.party())));
   end;
+create policy definer on orders.shipments for select using ((select base.is_owner()));
+create policy definer_write on orders.shipments for update using ((select base.is_owner()));
 revoke all on function orders.hand_over_shipment from public;
 grant execute on function orders.hand_over_shipment to rookery_app;
 

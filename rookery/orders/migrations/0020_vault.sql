@@ -28,6 +28,7 @@ create table vault.kept_row (
   test boolean not null,
   body bytea not null,
   expires_at timestamptz not null,
+  reference text, -- of the order that it became, or probably will: who erases that order's people erases the row
   primary key (upload_id, row_no)
 );
 create index kept_row_expires on vault.kept_row (expires_at);
@@ -44,3 +45,4 @@ begin
       with check (test = (select base.test_mode()) and ((select base.sees_all()) or party_id = (select base.party())))$p$, it);
   end loop;
 end $$;
+grant update (reference) on vault.kept_row to rookery_app;

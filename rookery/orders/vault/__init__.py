@@ -1,10 +1,10 @@
 """The vault: people's names and addresses, encrypted, each with a data key of its own that can be destroyed."""
 
-from rookery.orders.vault.kept import drop_expired, keep_rows, kept_rows, row_ref
+from rookery.orders.vault.kept import drop_expired, keep_rows, kept_rows, row_ref, tie_rows
 from rookery.orders.vault.keyring import Keyring, add_master_key
 from rookery.orders.vault.keys import prepare, rotate
 from rookery.orders.vault.model import Broken, Erased, Expired
-from rookery.orders.vault.store import erase, erase_reference, open_people, seal_as, seal_people
+from rookery.orders.vault.store import erase, erase_reference, open_people, people_of, seal_as, seal_people
 
 __all__ = [
     "Broken",
@@ -18,9 +18,11 @@ __all__ = [
     "keep_rows",
     "kept_rows",
     "open_people",
+    "people_of",
     "prepare",
     "rotate",
     "row_ref",
     "seal_as",
     "seal_people",
+    "tie_rows",
 ]

@@ -17,23 +17,31 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rookery.orders.vault.model import KEY
-from rookery.terms.errors import InvalidInput, NotFound
+from rookery.terms.errors import InvalidInput, Unavailable
 
 VARIABLE = "ROOKERY_VAULT_KEY"
 FILE = "vault.key"
 
 
+Stamp = tuple[int, int, int]
+"""What changes when a key file does: its inode, time and size."""
+
+
 class Keyring:
-    """Master keys by version; `current` is the version that new data keys are wrapped with."""
+    """Master keys by version; `current` is the version that new data keys are wrapped with.
 
-    __slots__ = ("_keys", "_secrets", "current")
+    One that was read from a file looks into it again when it changed, so that a running server takes part in a
+    rotation that goes on beside it.
+    """
 
-    def __init__(self, keys: Mapping[int, bytes]):
+    __slots__ = ("_held", "_path", "_secrets", "_stamp")
+
+    def __init__(self, keys: Mapping[int, bytes], path: Path | None = None, stamp: Stamp | None = None):
         if not keys or any(len(key) != KEY for key in keys.values()):
             raise _bad_key("a master key must be 32 bytes")
-        self.current = next(iter(keys))
         self._secrets = dict(keys)
-        self._keys = {version: AESGCM(key) for version, key in keys.items()}
+        self._held = {version: AESGCM(key) for version, key in keys.items()}
+        self._path, self._stamp = path, stamp
 
     def __repr__(self) -> str:
         return f"Keyring(versions={self.versions}, current={self.current})"
@@ -46,17 +54,47 @@ class Keyring:
     @property
     def versions(self) -> list[int]:
         """The versions held, the current one first."""
-        return list(self._keys)
+        return list(self._held)
+
+    @property
+    def current(self) -> int:
+        """The version that new data keys are wrapped with, as far as is known."""
+        return next(iter(self._held))
 
     def master(self, version: int) -> AESGCM:
-        """The master key of a version. Raises NotFound."""
-        if version not in self._keys:
-            raise NotFound(
+        """The master key of a version; one that is not known is looked for in the file. Raises Unavailable."""
+        if version not in self._held:
+            self._look()
+        held = self._held
+        if version not in held:
+            raise Unavailable(
                 "vault.master_key_missing",
                 f"Data keys are wrapped with master key {version}, which is not in the keyring.",
-                f"add it to {VARIABLE} or {FILE} as {version}:KEY until `rookery vault rotate` is through",
+                f"add it to {VARIABLE} or {FILE} as {version}:KEY until `rookery vault rotate --finish` is through",
             )
-        return self._keys[version]
+        return held[version]
+
+    def for_wrapping(self) -> tuple[int, AESGCM]:
+        """The current version and its master key, as the file says now. Raises Unavailable."""
+        self._look()
+        return next(iter(self._held.items()))
+
+    def _look(self) -> None:
+        """Reads the key file again when it is another than was read."""
+        if self._path is None:
+            return
+        try:
+            if _stamp(self._path.stat()) == self._stamp:
+                return
+            text, stamp = _read_guarded(self._path)
+            fresh = Keyring.parse(text)
+        except (OSError, InvalidInput) as fault:
+            # what is wrapped with a key that is in no file any more would be lost with this process
+            why = fault.strerror if isinstance(fault, OSError) else str(fault)
+            raise Unavailable(
+                "vault.key_file", f"The key file {self._path} cannot be used: {why}", "restore it; then ask again"
+            ) from None
+        self._secrets, self._held, self._stamp = fresh._secrets, fresh._held, stamp
 
     @classmethod
     def parse(cls, text: str) -> Keyring:
@@ -88,7 +126,7 @@ class Keyring:
         path = Path(folder) / FILE
         if not path.exists():
             _make_first(path)
-        return cls.parse(_read_guarded(path))
+        return _of_file(path)
 
 
 def add_master_key(folder: Path) -> Keyring:
@@ -97,18 +135,24 @@ def add_master_key(folder: Path) -> Keyring:
     Raises InvalidInput as `Keyring.read` does.
     """
     path = Path(folder) / FILE
-    text = _read_guarded(path)
+    text, _ = _read_guarded(path)
     newest = max(Keyring.parse(text).versions) + 1
-    _beside(path, f"{newest}:{_fresh()}\n{text}").replace(path)
-    return Keyring.parse(_read_guarded(path))
+    _replace(path, f"{newest}:{_fresh()}\n{text}")
+    return _of_file(path)
 
 
 def drop_master_keys(folder: Path) -> Keyring:
     """Leaves the current master key alone in the key file; to be called when all data keys are wrapped with it."""
     path = Path(folder) / FILE
-    current, _, _ = _read_guarded(path).strip().replace(",", "\n").partition("\n")
-    _beside(path, current + "\n").replace(path)
-    return Keyring.parse(_read_guarded(path))
+    text, _ = _read_guarded(path)
+    current, _, _ = text.strip().replace(",", "\n").partition("\n")
+    _replace(path, current + "\n")
+    return _of_file(path)
+
+
+def _of_file(path: Path) -> Keyring:
+    text, stamp = _read_guarded(path)
+    return Keyring(Keyring.parse(text)._secrets, path, stamp)
 
 
 def _make_first(path: Path) -> None:
@@ -118,6 +162,16 @@ def _make_first(path: Path) -> None:
     with suppress(FileExistsError):
         os.link(beside, path)
     beside.unlink()
+
+
+def _replace(path: Path, text: str) -> None:
+    """The key file as `text`, for good: data keys are wrapped with what it says from here on."""
+    _beside(path, text).replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _beside(path: Path, text: str) -> Path:
@@ -135,7 +189,11 @@ def _fresh() -> str:
     return base64.b64encode(secrets.token_bytes(KEY)).decode()
 
 
-def _read_guarded(path: Path) -> str:
+def _stamp(about: os.stat_result) -> Stamp:
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
+def _read_guarded(path: Path) -> tuple[str, Stamp]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as fault:
@@ -150,7 +208,7 @@ def _read_guarded(path: Path) -> str:
                 f"The key file {path} may be read by others than its owner.",
                 f"chmod 600 {path}, and rotate the key if others could have read it",
             )
-        return stream.read()
+        return stream.read(), _stamp(about)
 
 
 def _bad_key(why: str) -> InvalidInput:

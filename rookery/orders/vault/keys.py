@@ -7,10 +7,12 @@ its key is lost, and a key that is said to be destroyed is. So it is in autocomm
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
@@ -18,10 +20,12 @@ from rookery.base.progress import Progress, silent
 from rookery.orders.vault.keyring import Keyring
 from rookery.orders.vault.model import KEY, NONCE
 from rookery.orders.vault.rules import unwrap, wrap
-from rookery.terms.errors import NotFound
+from rookery.terms.errors import Conflict, Unavailable
 
 BATCH = 10_000
 _DIGEST = "content_digest"
+_WRAPPING, _ROTATING = 0x7661756C, 0x7661756D
+"""Advisory locks: shared by whoever wraps and taken alone by a rotation for a moment; held by the one rotation."""
 
 
 def prepare(keys_conn: Connection) -> None:
@@ -32,26 +36,42 @@ def prepare(keys_conn: Connection) -> None:
 
 
 def make_keys(keys_conn: Connection, keyring: Keyring, owners: Sequence[str]) -> list[bytes]:
-    """A new data key for each owner, in their order, kept when this is committed."""
+    """A data key for each owner, in their order, kept when this is committed; one who has a key already keeps it.
+
+    So whoever was stopped half-way can do the same again. Raises Unavailable when the key file cannot be used.
+    """
     _must_commit(keys_conn)
     entropy = secrets.token_bytes((KEY + NONCE) * len(owners))
-    step, master, made, wrapped = KEY + NONCE, keyring.master(keyring.current), [], []
-    for place, owner in enumerate(owners):
-        data_key = entropy[place * step : place * step + KEY]
-        made.append(data_key)
-        wrapped.append(wrap(owner, data_key, master, entropy[place * step + KEY : (place + 1) * step]).hex())
-    for first in range(0, len(owners), BATCH):
-        keys_conn.execute(
-            """insert into vault_keys.person_key (person_id, master_version, wrapped)
-               select id, %s, decode(hex, 'hex')
-                 from unnest(string_to_array(%s, ','), string_to_array(%s, ',')) as made(id, hex)""",
-            (keyring.current, ",".join(owners[first : first + BATCH]), ",".join(wrapped[first : first + BATCH])),
-        )
+    step, made, wrapped, written = KEY + NONCE, [], [], 0
+    with _wrapping(keys_conn, keyring) as (version, master):
+        for place, owner in enumerate(owners):
+            data_key = entropy[place * step : place * step + KEY]
+            made.append(data_key)
+            wrapped.append(wrap(owner, data_key, master, entropy[place * step + KEY : (place + 1) * step]).hex())
+        for first in range(0, len(owners), BATCH):
+            written += keys_conn.execute(
+                """insert into vault_keys.person_key (person_id, master_version, wrapped)
+                   select id, %s, decode(hex, 'hex')
+                     from unnest(string_to_array(%s, ','), string_to_array(%s, ',')) as made(id, hex)
+                   on conflict do nothing""",
+                (version, ",".join(owners[first : first + BATCH]), ",".join(wrapped[first : first + BATCH])),
+            ).rowcount
+    if written < len(owners):
+        there = find_keys(keys_conn, keyring, owners)
+        return [there[owner] for owner in owners]
     return made
 
 
+@contextmanager
+def _wrapping(keys_conn: Connection, keyring: Keyring) -> Iterator[tuple[int, AESGCM]]:
+    """The current master key; a rotation that follows waits until what is wrapped with it is committed."""
+    with keys_conn.transaction():
+        keys_conn.execute("select pg_advisory_xact_lock_shared(%s)", (_WRAPPING,))
+        yield keyring.for_wrapping()
+
+
 def find_keys(keys_conn: Connection, keyring: Keyring, owners: Iterable[str]) -> dict[str, bytes]:
-    """The data keys of those owners that still have one. Raises Broken, or NotFound for a master key not held."""
+    """The data keys of those owners that still have one. Raises Broken, or Unavailable for a master key not held."""
     rows = keys_conn.execute(
         "select person_id, master_version, wrapped from vault_keys.person_key where person_id = any(%s)",
         (list(owners),),
@@ -69,29 +89,36 @@ def destroy_keys(keys_conn: Connection, owners: Iterable[str]) -> None:
 def digest_key(keys_conn: Connection, keyring: Keyring) -> bytes:
     """The secret that contents are hashed with, made at its first use; a re-wrapped master key does not change it."""
     found = find_keys(keys_conn, keyring, [_DIGEST])
-    if not found:
-        _must_commit(keys_conn)
-        entropy = secrets.token_bytes(KEY + NONCE)
-        wrapped = wrap(_DIGEST, entropy[:KEY], keyring.master(keyring.current), entropy[KEY:])
-        keys_conn.execute(
-            "insert into vault_keys.person_key values (%s, %s, %s) on conflict do nothing",  # another may be quicker
-            (_DIGEST, keyring.current, wrapped),
-        )
-        found = find_keys(keys_conn, keyring, [_DIGEST])
-    return found[_DIGEST]
+    return found[_DIGEST] if found else make_keys(keys_conn, keyring, [_DIGEST])[0]
+
+
+@contextmanager
+def rotating(keys_conn: Connection) -> Iterator[None]:
+    """Within, no other rotation goes on: two that both put a new master key into the file would lose one of them.
+
+    Raises Conflict when one does.
+    """
+    row = keys_conn.execute("select pg_try_advisory_lock(%s)", (_ROTATING,)).fetchone()
+    if row != (True,):
+        raise Conflict("vault.rotating", "Another rotation is under way.", "wait for its end, then rotate again")
+    try:
+        yield
+    finally:
+        keys_conn.execute("select pg_advisory_unlock(%s)", (_ROTATING,))
 
 
 def rotate(keys_conn: Connection, keyring: Keyring, progress: Progress = silent, batch: int = BATCH) -> int:
     """Wraps every data key anew with the keyring's current master key; returns how many were.
 
     Works through batches, each its own transaction: what is stopped is taken up where it was by the next call. No
-    person's body is touched. The connection is in autocommit and in no transaction. Raises NotFound at the end when
+    person's body is touched. The connection is in autocommit and in no transaction. Raises Unavailable at the end when
     data keys remain whose master key is not held.
     """
     _must_commit(keys_conn)
     if keys_conn.info.transaction_status != TransactionStatus.IDLE:
         raise ValueError("re-wrapping commits by the batch, so it cannot be part of a transaction")
     others = [version for version in keyring.versions if version != keyring.current]
+    _await_wrappers(keys_conn)
     total = _count(keys_conn, "master_version = any(%s)", others)
     new, done, last = keyring.master(keyring.current), 0, ""
     while True:
@@ -121,12 +148,27 @@ def rotate(keys_conn: Connection, keyring: Keyring, progress: Progress = silent,
         progress("re-wrapping data keys", done, total)
     left = _count(keys_conn, "master_version <> all(%s)", keyring.versions)
     if left:
-        raise NotFound(
+        raise Unavailable(
             "vault.master_key_missing",
             f"{left:,} data keys are wrapped with master keys that are not in the keyring; {done:,} were re-wrapped.",
             "add the older master keys and rotate again",
         )
     return done
+
+
+def wrapped_by_others(keys_conn: Connection, keyring: Keyring) -> int:
+    """How many data keys are wrapped with another master key than the current one, those being made now included.
+
+    Zero, asked after the new master key stood in every keyring, is what it takes to drop the others.
+    """
+    _await_wrappers(keys_conn)
+    return _count(keys_conn, "master_version <> all(%s)", [keyring.current])
+
+
+def _await_wrappers(keys_conn: Connection) -> None:
+    """Until whoever looked at the key file before now has committed what they wrapped."""
+    with keys_conn.transaction():
+        keys_conn.execute("select pg_advisory_xact_lock(%s)", (_WRAPPING,))
 
 
 def _count(keys_conn: Connection, condition: str, versions: list[int]) -> int:

@@ -3,7 +3,7 @@
 create schema if not exists vault_keys;
 
 create table if not exists vault_keys.person_key (
-  person_id text collate "C" primary key, -- a person's, an upload's (kept rows), or the name of a secret of the vault's own
+  person_id text collate "C" primary key, -- a person's, an uploaded file's, a kept row's, or the name of a secret of the vault's own
   master_version integer not null check (master_version > 0),
   wrapped bytea not null check (octet_length(wrapped) between 60 and 128)
 );

@@ -9,6 +9,7 @@ from datetime import datetime
 from psycopg import Connection
 
 from rookery.orders.addresses.model import Address
+from rookery.orders.vault.kept import forget_rows_of
 from rookery.orders.vault.keyring import Keyring
 from rookery.orders.vault.keys import BATCH, destroy_keys, find_keys, make_keys
 from rookery.orders.vault.model import NONCE, PERSON, SCHEMA, Erased
@@ -66,7 +67,7 @@ def open_people(
 ) -> dict[str, Address | Erased]:
     """Those of the people whom the caller may see, by id, or that they were erased.
 
-    Raises Broken when a body does not open, NotFound when its master key is not held.
+    Raises Broken when a body does not open, Unavailable when its master key is not held.
     """
     wanted = list(dict.fromkeys(ids))
     erased = main_conn.execute(
@@ -88,8 +89,9 @@ def open_people(
 def erase(main_conn: Connection, keys_conn: Connection, ids: Iterable[str], now: datetime) -> list[str]:
     """Destroys the data keys of those of the people whom the caller may see; returns their ids.
 
-    From then on no copy of them opens, in no backup. Their rows go and a tombstone stays; should the main transaction
-    fail afterwards the keys are gone all the same, and the same call tidies up.
+    So go the kept rows of uploads that became their orders. From then on no copy of them opens, in no backup. Their
+    rows go and a tombstone stays; should the main transaction fail afterwards the keys are gone all the same, and the
+    same call tidies up.
     """
     gone = main_conn.execute(
         """with known as (
@@ -105,15 +107,26 @@ def erase(main_conn: Connection, keys_conn: Connection, ids: Iterable[str], now:
     erased = [row[0] for row in gone]
     main_conn.execute("delete from vault.people where person_id = any(%s)", (erased,))
     destroy_keys(keys_conn, erased)
+    forget_rows_of(main_conn, keys_conn, erased)
     return erased
+
+
+def people_of(main_conn: Connection, party_id: str, test: bool, reference: str) -> list[str] | None:
+    """Everybody whom a shipper's order names or named: sender, recipient, and who was to receive it before it was
+    readdressed. None when there is no such order.
+    """
+    row = main_conn.execute(
+        """select array[o.sender_id, o.recipient_id] || array(
+             select h.detail ->> 'former_recipient_id' from orders.history h
+              where h.order_id = o.order_id and h.what = 'readdressed' order by h.at)
+             from orders.orders o where o.party_id = %s and o.test = %s and o.reference = %s""",
+        (party_id, test, reference),
+    ).fetchone()
+    return None if row is None else list(dict.fromkeys(person for person in row[0] if person))
 
 
 def erase_reference(
     main_conn: Connection, keys_conn: Connection, party_id: str, test: bool, reference: str, now: datetime
 ) -> list[str]:
-    """Erases the sender and recipient of a shipper's order; returns their ids (none when there is no such order)."""
-    rows = main_conn.execute(
-        "select sender_id, recipient_id from orders.orders where party_id = %s and test = %s and reference = %s",
-        (party_id, test, reference),
-    ).fetchall()
-    return erase(main_conn, keys_conn, [person for row in rows for person in row if person], now)
+    """Erases the people of a shipper's order; returns their ids (none when there is no such order)."""
+    return erase(main_conn, keys_conn, people_of(main_conn, party_id, test, reference) or [], now)

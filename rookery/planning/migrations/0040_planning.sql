@@ -16,8 +16,8 @@ create table planning.plans (
   booked integer, -- newly
   rerouted integer, -- booked before, now on another route
   unassigned integer,
-  skipped integer, -- changed while it was planned, left as they are
-  reasons jsonb not null default '{}', -- unassigned by reason
+  skipped integer, -- changed, or their room taken, while it was planned: left as they are
+  reasons jsonb not null default '{}', -- unassigned by reason, and parcels without a number as no_number
   summary jsonb not null default '{}', -- the figures of the plan
   fault text,
   metadata jsonb not null default '{}',
@@ -50,20 +50,19 @@ create table planning.legs (
 create index legs_of_departure on planning.legs (departure_id, depart_at);
 create index legs_to_come on planning.legs (test, depart_at);
 
--- What dated departures of a feed carry by now: the last wave's expected loads and what was booked since. Only those with
--- a limit need a row.
+-- What dated departures carry by now: the last wave's expected loads and what was booked since. Only those with a limit
+-- need a row. A departure that several versions of the network have is one and the same.
 create table planning.loads (
-  feed_id text collate "C" not null,
   test boolean not null,
   departure_id text collate "C" not null,
   depart_at timestamptz not null,
   parcels double precision not null default 0,
   grams double precision not null default 0,
-  capacity_parcels double precision, -- null = unlimited
+  capacity_parcels double precision, -- null = unlimited; as whoever wrote last knew it
   capacity_g double precision,
   shadow_price double precision not null default 0, -- of the last wave: a parcel's seat
   shadow_price_per_kg double precision not null default 0,
-  primary key (feed_id, test, departure_id, depart_at)
+  primary key (test, departure_id, depart_at)
 );
 
 -- Orders a wave found no way for, and why: until a later wave or the shipper changes it.
@@ -76,19 +75,23 @@ create table planning.unassigned (
 );
 
 alter table planning.plans enable row level security;
+alter table planning.plans force row level security;
 create policy plans_all on planning.plans to rookery_app
   using (test = (select base.test_mode()) and (select base.sees_all()))
   with check (test = (select base.test_mode()) and (select base.sees_all()));
 alter table planning.legs enable row level security;
+alter table planning.legs force row level security;
 create policy legs_read on planning.legs for select to rookery_app
   using (test = (select base.test_mode()) and ((select base.sees_all())
     or party_id = (select base.party()) or courier_id = (select base.party())));
 create policy legs_write on planning.legs for insert to rookery_app
   with check (test = (select base.test_mode()) and ((select base.sees_all()) or party_id = (select base.party())));
 alter table planning.loads enable row level security;
+alter table planning.loads force row level security;
 create policy loads_all on planning.loads to rookery_app
   using (test = (select base.test_mode())) with check (test = (select base.test_mode()));
 alter table planning.unassigned enable row level security;
+alter table planning.unassigned force row level security;
 create policy unassigned_all on planning.unassigned to rookery_app
   using (test = (select base.test_mode()) and ((select base.sees_all()) or party_id = (select base.party())))
   with check (test = (select base.test_mode()) and (select base.sees_all()));

@@ -15,10 +15,12 @@ create table planning.slots (
   primary key (test, slot_at) -- one wave a slot, however many workers look at the clock
 );
 alter table planning.schedules enable row level security;
+alter table planning.schedules force row level security;
 create policy schedules_all on planning.schedules to rookery_app
   using (test = (select base.test_mode()) and (select base.sees_all()))
   with check (test = (select base.test_mode()) and (select base.sees_all()));
 alter table planning.slots enable row level security;
+alter table planning.slots force row level security;
 create policy slots_all on planning.slots to rookery_app
   using (test = (select base.test_mode()) and (select base.sees_all()))
   with check (test = (select base.test_mode()) and (select base.sees_all()));
