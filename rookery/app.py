@@ -27,6 +27,7 @@ import rookery.flows.waving
 from rookery.base import jobs
 from rookery.base.clock import WALL, Clock
 from rookery.base.db import MAIN, Database, server, status, upgrade
+from rookery.base.db.external import MAIN_URL
 from rookery.base.operations import SYSTEM, Context, Who
 from rookery.base.progress import Progress, silent
 from rookery.base.signing import Signer
@@ -34,7 +35,7 @@ from rookery.flows.desks import Desks
 from rookery.network.store import Feeds
 from rookery.orders.vault.keyring import Keyring
 from rookery.orders.vault.keys import prepare
-from rookery.terms.errors import InvalidInput, Unavailable
+from rookery.terms.errors import InvalidInput, NotFound, Unavailable
 
 _LOCK = 0x72656479  # "redy": the advisory lock of whoever makes a database ready
 
@@ -53,8 +54,21 @@ class House:
         return Context(self.database, self.clock, who, self.parts, readonly)
 
 
-def data_folder(given: Path | None) -> Path:
-    """Where everything is kept: as told, else ROOKERY_HOME, else the user's data folder. Raises InvalidInput."""
+def data_folder(given: Path | None, new: bool = False) -> Path:
+    """Where everything is kept: as told, else ROOKERY_HOME, else the user's data folder.
+
+    new: it may be made now. Raises InvalidInput where there is no home folder, and NotFound where there is no system of
+    record and none is to be made: the folder's name may be mistyped.
+    """
+    folder = _named(given)
+    if not new and not (folder / "postgres").is_dir() and MAIN_URL not in os.environ:
+        raise NotFound(
+            "data.none_here", f"There is no system of record in {folder}.", "check --data; `rookery serve` makes one"
+        )
+    return folder
+
+
+def _named(given: Path | None) -> Path:
     if given is not None:
         return given.resolve()
     if os.environ.get("ROOKERY_HOME"):

@@ -128,7 +128,7 @@ def print_batch(
 def _labels(ctx: Context, ask: PrintAsk) -> tuple[list[Label], list[str]]:
     with ctx.conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "select p.parcel_id, p.party_id, p.piece, p.pieces, p.weight_g, p.number, p.state, s.service_id,"
+            "select p.parcel_id, p.party_id, p.test, p.piece, p.pieces, p.weight_g, p.number, p.state, s.service_id,"
             " o.reference, o.sender_id, o.recipient_id, o.to_node, o.to_country, o.to_postal_code,"
             " o.from_node, o.from_country,"
             " o.from_postal_code, way.stops, way.back from orders.parcels p join orders.shipments s using (shipment_id)"
@@ -194,6 +194,7 @@ def _label(row: dict, people: dict[str, Address | Erased], ask: PrintAsk, own: b
         service=row["service_id"] or "",
         reference=row["reference"],
         full=ask.full,
+        test=row["test"],
     )
 
 
@@ -241,7 +242,7 @@ def bag_label(ctx: Context, ask: BagAsk) -> bytes:
     issued = issue_for(ctx, ctx.who.party_id, [None])  # type: ignore[list-item]
     label = Label(
         sscc=issued.numbers[0], route=route_code([], ask.to_node), recipient=Block(name=ask.to_node), variant="bag",
-        contents=ask.contents,
+        contents=ask.contents, test=ctx.who.test,
     )  # fmt: skip
     printed = render([label], ask.form, ask.size)
     waybills.mark_printed(ctx.conn, issued.numbers, at=ctx.clock.now())

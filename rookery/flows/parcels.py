@@ -16,7 +16,25 @@ from rookery.terms.errors import Conflict, NotAllowed, NotFound
 from rookery.waybill import store as waybills
 
 ParcelId = Annotated[str, Meta(max_length=40, examples=["pcl_01m8hyvan558x4225mfmdh7nwt"])]
-Number = Annotated[str, Meta(min_length=4, max_length=40, pattern="^[A-Z0-9]+$", examples=["095200000000000004"])]
+Number = Annotated[
+    str,
+    Meta(
+        min_length=4,
+        max_length=60,
+        pattern=r"^[A-Za-z0-9() ]+$",
+        examples=["095200000000000004"],
+        description="As printed or as scanned: blanks and (00) are passed over.",
+    ),
+]
+
+
+def as_issued(number: str) -> str:
+    """A waybill number as it was issued: without the blanks, brackets and identifier it may be printed with."""
+    plain = "".join(number.split()).upper()
+    plain = plain.removeprefix("(00)")
+    return plain[2:] if len(plain) == 20 and plain.startswith("00") and plain.isdecimal() else plain
+
+
 State = Literal["booked", "handed_over", "cancelled"]
 WHO = ("merchant", "courier", "station", "operator")
 
@@ -73,7 +91,7 @@ def list_parcels(ctx: Context, ask: WhichParcels) -> Page[Carried]:
     where = "p.parcel_id > %(after)s and p.test = %(test)s"
     for name in ("number", "state"):
         if (value := getattr(ask, name)) is not None:
-            wanted[name] = value
+            wanted[name] = as_issued(value) if name == "number" else value
             where += f" and p.{name} = %({name})s"
     query = f"{_SELECT} where {where} order by p.parcel_id limit %(limit)s"
     with ctx.conn.cursor(row_factory=dict_row) as cursor:
@@ -115,12 +133,16 @@ def hand_over(ctx: Context, ask: OneParcel) -> Carried:
 
 
 def _refuse_who_does_not_carry(ctx: Context, parcel_id: str) -> None:
-    """Raises NotAllowed for a shipper who does not carry the parcel itself."""
-    granted = ctx.conn.execute(
-        "select from orders.parcel_party where parcel_id = %s and party_id = %s", (parcel_id, ctx.who.party_id)
+    """Raises NotAllowed for anybody but the courier of the first leg, and those who run the network."""
+    first = ctx.conn.execute(
+        "select from orders.parcels p join planning.legs l using (shipment_id) where p.parcel_id = %s and l.seq = 1"
+        " and l.courier_id = %s and l.route = (select max(m.route) from planning.legs m"
+        "   where m.shipment_id = l.shipment_id)",
+        (parcel_id, ctx.who.party_id),
     )
-    if granted.rowcount == 0 and not ctx.who.scopes & {"operator", "admin", "system"}:
-        raise NotAllowed("parcels.not_carried", "You do not carry this parcel.", "its courier notes the hand-over")
+    if first.rowcount == 0 and not ctx.who.scopes & {"operator", "admin", "system"}:
+        what = "You are not the courier that takes this parcel over first."
+        raise NotAllowed("parcels.not_carried", what, "the first leg's courier notes the hand-over")
 
 
 def _get(ctx: Context, parcel_id: str) -> Carried:

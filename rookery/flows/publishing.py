@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import polars as pl
@@ -12,7 +13,7 @@ from rookery.base.operations import Context, operation
 from rookery.base.paging import Limit, Page, page
 from rookery.flows.planning import horizon_of
 from rookery.flows.wave_room import RUN, room_of, taken_by_others
-from rookery.network import validate_feed
+from rookery.network import expand, validate_feed
 from rookery.network.store import (
     MOST_BYTES,
     FeedRecord,
@@ -27,9 +28,11 @@ from rookery.network.store import (
     unpack,
     was_active_before,
 )
-from rookery.planning.store import LOADS_LOCK, raise_loads
+from rookery.orders.waiting import booked
+from rookery.planning.store import LOADS_LOCK, future_legs, raise_loads
 from rookery.terms.errors import InvalidInput
 from rookery.terms.ids import new_id
+from rookery.terms.time import DAY, to_minute
 
 FeedId = Annotated[str, Meta(max_length=40, examples=["fed_01m8hyvan558x4225mfmdh7nwt"])]
 READERS = ("merchant", "courier", "operator")
@@ -102,10 +105,15 @@ def get_network(ctx: Context, ask: OneFeed) -> FeedRecord:
 
 
 class Change(Struct, frozen=True):
-    """Which feed counts now, and which did before; the same when nothing changed."""
+    """Which feed counts now, and which did before; the same when nothing changed.
+
+    stranded: booked shipments whose way on has a departure that this version does not have: until a wave finds them
+    another they keep a route that nobody runs.
+    """
 
     feed: FeedRecord
     before: FeedRecord | None
+    stranded: int
 
 
 @operation("networks.activate", kind="command", http="POST /networks/{feed_id}/activate", scope="operator")
@@ -122,7 +130,7 @@ def activate(ctx: Context, ask: OneFeed) -> Change:
         add_activation(ctx.conn, ask.feed_id, test, ctx.clock.now(), ctx.who.party_id, "activate")
         _keep_books(ctx, ask.feed_id)
         note(ctx, "networks.activate", ask.feed_id, before=before.feed_id if before else None)
-    return Change(get_feed(ctx.conn, ask.feed_id, test), before)
+    return Change(get_feed(ctx.conn, ask.feed_id, test), before, _stranded(ctx, ask.feed_id))
 
 
 class Back(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,7 +146,27 @@ def rollback(ctx: Context, ask: Back) -> Change:
     add_activation(ctx.conn, feed_id, test, ctx.clock.now(), ctx.who.party_id, "rollback")
     _keep_books(ctx, feed_id)
     note(ctx, "networks.rollback", feed_id, before=before.feed_id)
-    return Change(get_feed(ctx.conn, feed_id, test), before)
+    return Change(get_feed(ctx.conn, feed_id, test), before, _stranded(ctx, feed_id))
+
+
+def _stranded(ctx: Context, feed_id: str) -> int:
+    """How many booked shipments are to ride a departure that a network does not have, or has at another time of day."""
+    conn, now = ctx.conn, ctx.clock.now()
+    legs = future_legs(conn, ctx.who.test, now)
+    riding = booked(conn, legs["shipment_id"].unique()).select("shipment_id", "route")
+    legs = legs.join(riding, on=["shipment_id", "route"])
+    if legs.is_empty():
+        return 0
+    feed = ctx.part(Feeds).get(conn, feed_id)
+    last: datetime = legs["depart_at"].max()  # type: ignore[assignment]
+    days = max(1, (last - now).days + 2)
+    start = to_minute(now)
+    runs = expand(feed, start, start + days * DAY).runs
+    known = pl.DataFrame(
+        {"departure_id": feed.departures["departure_id"].gather(runs["departure"]), "depart_at": runs["depart_at"]}
+    )
+    minute = (pl.col("depart_at").dt.epoch("s") // 60).cast(pl.Int32)
+    return legs.with_columns(depart_at=minute).join(known, on=RUN, how="anti")["shipment_id"].n_unique()
 
 
 def _keep_books(ctx: Context, feed_id: str) -> None:

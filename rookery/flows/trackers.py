@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from rookery.base.operations import Context, operation
 from rookery.flows.asks import Leg
-from rookery.flows.parcels import Number
+from rookery.flows.parcels import Number, as_issued
 from rookery.flows.shipments import get_shipments
 from rookery.terms.errors import NotFound
+from rookery.waybill.rules.numbers import read_sscc
 
 MILESTONES: dict[str, Literal["pre_transit", "picked_up", "cancelled"]] = {
     "booked": "pre_transit",
@@ -42,14 +43,17 @@ class Tracker(Struct, frozen=True):
 @operation("trackers.get", kind="query", http="GET /trackers/{number}", scope=("merchant", "operator"))
 def get(ctx: Context, ask: OneTracker) -> Tracker:
     """Track a parcel by its waybill number."""
+    number = as_issued(ask.number)
+    if len(number) == 18 and number.isdecimal():
+        read_sscc(number)  # a mistyped digit is told as one
     row = ctx.conn.execute(
-        "select parcel_id, shipment_id, state from orders.parcels where number = %s", (ask.number,)
+        "select parcel_id, shipment_id, state from orders.parcels where number = %s", (number,)
     ).fetchone()
     found = get_shipments(ctx, [row[1]]) if row is not None else []
     if row is None or not found:
-        raise NotFound("trackers.none", f"No parcel has the number {ask.number}.", "check the number on its label")
+        raise NotFound("trackers.none", f"No parcel has the number {number}.", "check the number on its label")
     [shipment] = found
     return Tracker(
-        ask.number, row[0], row[1], MILESTONES[row[2]], shipment.promised_at, shipment.expected_at,
+        number, row[0], row[1], MILESTONES[row[2]], shipment.promised_at, shipment.expected_at,
         shipment.on_time_probability, shipment.legs,
     )  # fmt: skip

@@ -6,8 +6,11 @@ from datetime import timedelta
 import pytest
 from record_cases import ADA, NOW, RIVAL, SHOP, make_record, write_feed
 
+from rookery.base.access.keys import create_party
 from rookery.base.operations import Who
 from rookery.flows.labelling import PrintAsk, print_batch
+from rookery.flows.publishing import NewFeed, publish
+from rookery.network.store import pack
 from rookery.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound, RookeryError
 
 
@@ -302,6 +305,11 @@ def test_a_parcel_is_tracked_by_its_number(record):
     tracker = record.do("trackers.get", number=number)
     assert (tracker["status"], tracker["promised_at"]) == ("pre_transit", shipment["promised_at"])
     assert tracker["legs"] == shipment["legs"]
+    printed = f"(00) {number[0]} {number[1:9]} {number[9:]}"
+    assert record.do("trackers.get", number=printed) == tracker
+    mistyped = number[:-1] + str((int(number[-1]) + 1) % 10)
+    with pytest.raises(InvalidInput, match="check digit"):
+        record.do("trackers.get", number=mistyped)
     with pytest.raises(NotFound):
         record.do("trackers.get", RIVAL, number=number)
     record.do("shipments.cancel", shipment_id=shipment["shipment_id"])
@@ -326,3 +334,28 @@ def test_pieces_that_differ_are_shown_as_ordered(record):
         "orders.create", reference="W2", to=ADA, parcels=pieces, ready_at="2026-03-02T09:00Z", **{"from": {"node": "A"}}
     )
     assert taken["order"]["parcels"] == pieces and taken["order"]["pieces"] == 2
+
+
+def test_what_rides_departures_that_a_new_network_lacks_is_told(record, tmp_path):
+    """Activating a version without the second leg's departure tells how many shipments it strands; going back, none."""
+    record.book("ST")
+    folder = write_feed(tmp_path / "without", version="3")
+    departures = folder / "departures.csv"
+    departures.write_text(departures.read_text().replace("HB1,", "HB2,"))
+    with record.context() as ctx:
+        published = publish(ctx, NewFeed(pack(folder)))
+    ops = Who("pty_ops", "key_ops", frozenset({"operator"}))
+    assert record.do("networks.activate", ops, feed_id=published.feed.feed_id)["stranded"] == 1
+    assert record.do("networks.rollback", ops)["stranded"] == 0
+
+
+def test_only_the_first_courier_notes_the_hand_over(record):
+    """The courier of the second leg sees the parcel and cannot take it over; the first leg's can."""
+    with record.context() as ctx:
+        couriers = {code: create_party(ctx.conn, code, NOW, code=code).party_id for code in ("BLUE", "RED")}
+    parcel = record.book("HO")["parcels"][0]["parcel_id"]
+    blue, red = (Who(couriers[code], f"key_{code}", frozenset({"courier"})) for code in ("BLUE", "RED"))
+    assert record.do("parcels.get", red, parcel_id=parcel)["state"] == "booked"
+    with pytest.raises(NotAllowed):
+        record.do("parcels.hand_over", red, parcel_id=parcel)
+    assert record.do("parcels.hand_over", blue, parcel_id=parcel)["state"] == "handed_over"

@@ -15,7 +15,7 @@ from rookery.orders import vault
 from rookery.orders.addresses import Address
 from rookery.orders.vault import Erased, Expired, Keyring
 from rookery.orders.vault.keyring import drop_master_keys
-from rookery.orders.vault.keys import digest_key, make_keys, rotating, wrapped_by_others
+from rookery.orders.vault.keys import destroy_keys, digest_key, make_keys, rotating, wrapped_by_others
 from rookery.terms.errors import Conflict, Unavailable
 from rookery.terms.ids import new_id
 
@@ -77,7 +77,7 @@ def test_another_party_sees_nobody_and_erases_nobody(database, keys, party):
 
 
 def test_an_erased_person_stays_erased_in_a_restored_backup(database, keys, party):
-    """Bodies that are put back after erasing do not open, with their tombstone or without."""
+    """Bodies that are put back after erasing read as erased: that is noted with the keys as well."""
     ids = seal(database, keys, party)
     with database.transaction(party, MERCHANT) as conn:
         backup = conn.execute("select * from vault.people where person_id = any(%s)", (ids,)).fetchall()
@@ -91,8 +91,32 @@ def test_an_erased_person_stays_erased_in_a_restored_backup(database, keys, part
         conn.execute("delete from vault.erased where party_id = %s", (party,))
         conn.cursor().executemany("insert into vault.people values (%s, %s, %s, %s, %s, %s)", backup)
     found = opened(database, keys, party, ids)
-    assert [found[person] for person in ids[:20]] == [Erased(None)] * 20
+    assert [found[person] for person in ids[:20]] == [Erased(NOW)] * 20
     assert [found[person] for person in ids[20:]] == PEOPLE[20:]
+
+
+def test_a_lost_key_is_no_erasure(database, keys, party):
+    """Whose body is there, whose key is not, and whom nobody erased is told apart from the erased, and counted."""
+    ids = seal(database, keys, party)
+    with database.transaction(party, MERCHANT) as conn:
+        vault.erase(conn, keys, ids[:1], NOW)
+    destroy_keys(keys, ids[1:3])
+    with pytest.raises(Unavailable, match="2 people") as told:
+        opened(database, keys, party, ids)
+    assert told.value.code == "vault.data_key_missing" and "ROOKERY_VAULT_KEYS_URL" in told.value.action
+    assert opened(database, keys, party, [ids[0], *ids[3:]])[ids[0]] == Erased(NOW)
+
+
+def test_an_erasure_cut_short_reads_as_erased_and_is_tidied_up(database, keys, party):
+    """Killed after the keys' commit and before the main one: the person is erased; erasing again removes the body."""
+    ids = seal(database, keys, party)
+    with pytest.raises(ZeroDivisionError), database.transaction(party, MERCHANT) as conn:
+        vault.erase(conn, keys, ids, NOW)
+        raise ZeroDivisionError
+    assert set(opened(database, keys, party, ids).values()) == {Erased(NOW)}
+    with database.transaction(party, MERCHANT) as conn:
+        assert vault.erase(conn, keys, ids, NOW) == sorted(ids)
+        assert conn.execute("select from vault.people where party_id = %s", (party,)).rowcount == 0
 
 
 def test_erasing_twice_keeps_the_first_date(database, keys, party):

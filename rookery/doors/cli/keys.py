@@ -29,7 +29,7 @@ def create_party(
     from rookery.base.access import ops
     from rookery.doors.cli import console
 
-    with open_house(data_folder(data)) as house, house.context() as ctx:
+    with open_house(data_folder(data, new=True)) as house, house.context() as ctx:
         party = ops.create_party(ctx, ops.NewParty(name, code))
     if as_json:
         console.print_json({"party": party.party_id, "name": name, "code": code})
@@ -74,7 +74,7 @@ def create_key(
     from rookery.doors.cli import console
 
     scopes = [word.strip() for word in scope.split(",") if word.strip()]
-    with open_house(data_folder(data)) as house, house.context() as ctx:
+    with open_house(data_folder(data, new=True)) as house, house.context() as ctx:
         party_id = party_named(ctx, party, new_party)
         made = ops.create_key(ctx, ops.NewKey(party_id, scopes, test, expires))
     if as_json:

@@ -45,7 +45,7 @@ def publish(
 
     with console.progress_bars():
         content = pack(feed)
-        with system(data, test) as ctx:
+        with system(data, test, new=True) as ctx:
             made = publishing.publish(ctx, publishing.NewFeed(content, activate=activate))
     console.tell_notices(made.feed.notices)
     if as_json:
@@ -109,12 +109,24 @@ def _change(act: Any, data: Path | None, test: bool, dry_run: bool, as_json: boo
         change: Change = act(ctx)
         told = _differences(ctx, change)
     if as_json:
-        console.print_json({"feed": change.feed, "before": change.before, "changes": told, "dry_run": dry_run})
+        console.print_json(
+            {
+                "feed": change.feed,
+                "before": change.before,
+                "changes": told,
+                "stranded": change.stranded,
+                "dry_run": dry_run,
+            }
+        )
         return
     before = f"{named(change.before)}, {change.before.feed_id}" if change.before else "none"
     console.out.print(f"before: {before}\nnow:    {named(change.feed)}, {change.feed.feed_id}", soft_wrap=True)
     for table, counts in told.items():
         console.out.print(f"{table}: {counts['added']:,} new, {counts['removed']:,} gone, {counts['kept']:,} as before")
+    if change.stranded:
+        shipments = "1 booked shipment rides" if change.stranded == 1 else f"{change.stranded:,} booked shipments ride"
+        told = f"{shipments} departures that this version does not have: plan a wave soon."
+        console.out.print(told, soft_wrap=True)
     if dry_run:
         console.out.print("Nothing was changed (--dry-run).")
 
@@ -143,7 +155,7 @@ class _TakenBack(Exception):
 
 
 @contextmanager
-def system(data: Path | None, test: bool, keep: bool = True) -> Iterator[Context]:
+def system(data: Path | None, test: bool, keep: bool = True, new: bool = False) -> Iterator[Context]:
     """One transaction of Rookery itself on a data folder's database, started when need be; keep: commit at the end."""
     from contextlib import suppress
 
@@ -153,7 +165,7 @@ def system(data: Path | None, test: bool, keep: bool = True) -> Iterator[Context
     from rookery.base.operations import SYSTEM
 
     with (
-        open_house(data_folder(data), size=2) as house,
+        open_house(data_folder(data, new), size=2) as house,
         suppress(_TakenBack),
         house.context(structs.replace(SYSTEM, test=test)) as ctx,
     ):

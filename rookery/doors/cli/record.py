@@ -127,7 +127,7 @@ def add_numbers(
     from rookery.flows.numbering import NewRange
     from rookery.flows.numbering import add_range as add
 
-    with open_house(data_folder(data)) as house, house.context(structs.replace(SYSTEM, test=test)) as ctx:
+    with open_house(data_folder(data, new=True)) as house, house.context(structs.replace(SYSTEM, test=test)) as ctx:
         owner = party_named(ctx, party, new_party=False) if party is not None else None
         made = add(
             ctx,

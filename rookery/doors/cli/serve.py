@@ -31,6 +31,8 @@ Data = Annotated[
 ]
 READY_S = 180.0
 LOOK_S = 0.5
+HEALTHY_S = 10.0
+"""Alive for so long a process counts as well: should it die, it is started again without a longer pause."""
 LEFT_BEHIND_S = 3.0
 EXAMPLES = examples(
     "rookery serve",
@@ -57,7 +59,7 @@ def serve(
     from rookery.base.db import MAIN, Database, server, upgrade
     from rookery.doors.cli import console
 
-    folder = data_folder(data)
+    folder = data_folder(data, new=True)
     port = port or _free_port(host)
     _refuse_taken(host, port)
     with console.progress_bars() as progress:
@@ -108,6 +110,7 @@ class Child:
         self.command = command
         self.process: subprocess.Popen | None = None
         self.died_at = 0.0
+        self.began_at = 0.0
         self.pause_s = 0.5
         self._lifeline, self._held = os.pipe()  # what is held closes with us, also when we are killed
 
@@ -115,6 +118,7 @@ class Child:
         """Its own group, so that Ctrl-C on the terminal reaches it through us, in order. Its stdout is our stderr:
         ours holds the answer alone.
         """
+        self.began_at = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
             stdin=subprocess.DEVNULL,
@@ -129,9 +133,11 @@ class Child:
 
     def mend(self) -> None:
         """Start it again when it died, after a pause that grows while it keeps dying."""
-        if not self.dead():
-            return
         now = time.monotonic()
+        if not self.dead():
+            if now - self.began_at > HEALTHY_S:
+                self.pause_s = 0.5
+            return
         if not self.died_at:
             assert self.process is not None
             sys.stderr.write(f"{self.command[2]} ended with {self.process.returncode}; starting it again\n")

@@ -40,6 +40,7 @@ def application():
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     app = build(Server(house.database, house.clock, house.parts), close)
     gc.collect()
+    gc.set_threshold(50_000, 20, 100)
     gc.freeze()  # what is here now stays: looking through it for garbage again and again would hold up answers
     return app
 

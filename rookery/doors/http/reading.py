@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -44,7 +45,9 @@ def question(op: Operation, content: bytes, path: Mapping[str, str], query: byte
 
 def _from_path(op: Operation, path: Mapping[str, str]) -> dict[str, Any]:
     """Malformed is as unknown: nobody learns from the answer which ids could be."""
-    types = _types(op)
+    if not path:
+        return {}
+    types = _types(op.ask)
     try:
         if any(not value.isprintable() for value in path.values()):
             raise ValueError
@@ -178,8 +181,9 @@ def _plain(content: bytes) -> Any:
         raise _unreadable(fault) from None
 
 
-def _types(op: Operation) -> dict[str, Any]:
-    return {field.encode_name: field.type for field in msgspec.structs.fields(op.ask)}
+@cache
+def _types(ask: type) -> dict[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(ask)}
 
 
 def _unreadable(fault: Exception) -> Unreadable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -84,6 +85,25 @@ def destroy_keys(keys_conn: Connection, owners: Iterable[str]) -> None:
     """Destroys data keys, for good when this is committed; owners without one are passed over."""
     _must_commit(keys_conn)
     keys_conn.execute("delete from vault_keys.person_key where person_id = any(%s)", (list(owners),))
+
+
+def erase_keys(keys_conn: Connection, people: Sequence[str], now: datetime) -> None:
+    """Destroys the data keys of erased people, as destroy_keys does, and notes with it that they were erased, and when."""
+    _must_commit(keys_conn)
+    keys_conn.execute(
+        """with gone as (delete from vault_keys.person_key where person_id = any(%(people)s))
+           insert into vault_keys.erased (person_id, erased_at)
+           select unnest(%(people)s::text[]), %(now)s on conflict do nothing""",
+        {"people": list(people), "now": now},
+    )
+
+
+def find_erased(keys_conn: Connection, people: Iterable[str]) -> dict[str, datetime]:
+    """When those of the people were erased whom erase_keys noted."""
+    rows = keys_conn.execute(
+        "select person_id, erased_at from vault_keys.erased where person_id = any(%s)", (list(people),)
+    ).fetchall()
+    return dict(rows)
 
 
 def digest_key(keys_conn: Connection, keyring: Keyring) -> bytes:

@@ -8,6 +8,12 @@ create table if not exists vault_keys.person_key (
   wrapped bytea not null check (octet_length(wrapped) between 60 and 128)
 );
 
+-- Who was erased: known where the key was, too, so that no older copy of the main database, nor of the keys, undoes it.
+create table if not exists vault_keys.erased (
+  person_id text collate "C" primary key,
+  erased_at timestamptz not null
+);
+
 -- what is deleted shall soon be gone from the files, too
 alter table vault_keys.person_key set (
   autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from rookery.terms.errors import RookeryError
+from rookery.terms.errors import RookeryError, Unavailable
 
 PERSON, UPLOAD = "per", "upl"
 SCHEMA = 1
@@ -16,10 +16,9 @@ NONCE, KEY = 12, 32
 
 
 class Erased(Struct, frozen=True):
-    """A person whose data key was destroyed: nobody can read them again, in no copy. `at` is None where only the
-    missing key tells so."""
+    """A person whose data key was destroyed, and when: nobody can read them again, in no copy."""
 
-    at: datetime | None = None
+    at: datetime
 
 
 class Expired(Struct, frozen=True):
@@ -36,4 +35,14 @@ def broken(what: str) -> Broken:
         "vault.broken_seal",
         f"{what} does not open: what is stored was changed, or the key is not the one it was sealed with.",
         "name the key it was sealed with in ROOKERY_VAULT_KEY or the key file, or restore the row from a backup",
+    )
+
+
+def data_key_missing(people: int) -> Unavailable:
+    """The error for people whose bodies are there and whose data keys are not, though nobody erased them."""
+    whose = "1 person is" if people == 1 else f"{people:,} people are"
+    return Unavailable(
+        "vault.data_key_missing",
+        f"The data key of {whose} not in the keys' database, though nobody erased them.",
+        "put that database back (`rookery db restore-keys FILE`), or point ROOKERY_VAULT_KEYS_URL at it",
     )

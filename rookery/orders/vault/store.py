@@ -11,8 +11,8 @@ from psycopg import Connection
 from rookery.orders.addresses.model import Address
 from rookery.orders.vault.kept import forget_rows_of
 from rookery.orders.vault.keyring import Keyring
-from rookery.orders.vault.keys import BATCH, destroy_keys, find_keys, make_keys
-from rookery.orders.vault.model import NONCE, PERSON, SCHEMA, Erased
+from rookery.orders.vault.keys import BATCH, erase_keys, find_erased, find_keys, make_keys
+from rookery.orders.vault.model import NONCE, PERSON, SCHEMA, Erased, data_key_missing
 from rookery.orders.vault.rules import open_person, seal_person
 from rookery.terms.ids import new_ids
 
@@ -67,7 +67,8 @@ def open_people(
 ) -> dict[str, Address | Erased]:
     """Those of the people whom the caller may see, by id, or that they were erased.
 
-    Raises Broken when a body does not open, Unavailable when its master key is not held.
+    Erased is who has a tombstone, with the body or with the key. Raises Broken when a body does not open, Unavailable
+    when its master key is not held, or when data keys are missing though nobody was erased.
     """
     wanted = list(dict.fromkeys(ids))
     erased = main_conn.execute(
@@ -80,9 +81,17 @@ def open_people(
         binary=True,
     ).fetchall()
     data_keys = find_keys(keys_conn, keyring, [row[0] for row in rows])
-    for person_id, schema, body in rows:
-        data_key = data_keys.get(person_id)
-        found[person_id] = Erased() if data_key is None else open_person(person_id, body, data_key, schema)
+    keyless = [row[0] for row in rows if row[0] not in data_keys]
+    if keyless:  # asked for after the keys: who is erased in between has a tombstone by now
+        erased_at = find_erased(keys_conn, keyless)
+        if len(erased_at) < len(keyless):
+            raise data_key_missing(len(keyless) - len(erased_at))
+        found |= {person_id: Erased(at) for person_id, at in erased_at.items()}
+    found |= {
+        person_id: open_person(person_id, body, data_keys[person_id], schema)
+        for person_id, schema, body in rows
+        if person_id in data_keys
+    }
     return found
 
 
@@ -90,8 +99,8 @@ def erase(main_conn: Connection, keys_conn: Connection, ids: Iterable[str], now:
     """Destroys the data keys of those of the people whom the caller may see; returns their ids.
 
     So go the kept rows of uploads that became their orders. From then on no copy of them opens, in no backup. Their
-    rows go and a tombstone stays; should the main transaction fail afterwards the keys are gone all the same, and the
-    same call tidies up.
+    rows go and a tombstone stays, here and with the keys; should the main transaction fail afterwards the keys are gone
+    all the same, they read as erased by the tombstone there, and the same call tidies up.
     """
     gone = main_conn.execute(
         """with known as (
@@ -106,7 +115,7 @@ def erase(main_conn: Connection, keys_conn: Connection, ids: Iterable[str], now:
     ).fetchall()
     erased = [row[0] for row in gone]
     main_conn.execute("delete from vault.people where person_id = any(%s)", (erased,))
-    destroy_keys(keys_conn, erased)
+    erase_keys(keys_conn, erased, now)
     forget_rows_of(main_conn, keys_conn, erased)
     return erased
 
