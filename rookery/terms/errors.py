@@ -30,9 +30,7 @@ class RookeryError(Exception):
 
     status = 500
 
-    def __init__(
-        self, code: str, what: str, action: str, notices: Sequence[Notice] = (), faults: Sequence[Fault] = ()
-    ):
+    def __init__(self, code: str, what: str, action: str, notices: Sequence[Notice] = (), faults: Sequence[Fault] = ()):
         super().__init__(f"{what} Next: {action}.")
         self.code, self.what, self.action = code, what, action
         self.notices, self.faults = tuple(notices), tuple(faults)

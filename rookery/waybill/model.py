@@ -83,6 +83,7 @@ class Label(Struct, frozen=True, kw_only=True):
     sscc: 18 digits; s10: a UPU or carrier number printed as Code 128, "" = none. `full` prints the private block (the
     recipient, of a return label the sender) as it is; without it only initial, city and postal code are left. A bag
     label has no people: `recipient` is where the bag goes. link: where the QR code leads, before "/00/<sscc>".
+    test: TEST is printed large on it, so that it never travels.
     """
 
     sscc: str
@@ -99,6 +100,7 @@ class Label(Struct, frozen=True, kw_only=True):
     contents: int | None = None
     full: bool = False
     link: str = DEFAULT_LINK
+    test: bool = False
 
 
 class Template(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from datetime import UTC, datetime
 
 import psycopg
@@ -144,6 +145,17 @@ def test_nothing_is_replaced_under_a_running_server(urls, tmp_path):
     backup(urls, tmp_path / "a.dump")
     with psycopg.connect(urls.main), pytest.raises(Conflict, match="rookery serve"):
         restore(urls, tmp_path / "a.dump")
+
+
+def test_who_has_just_left_stops_no_restore(urls, tmp_path):
+    """A connection that ends while a restore looks for others is none."""
+    backup(urls, tmp_path / "a.dump")
+    leaving = psycopg.connect(urls.main)
+    gone = threading.Timer(0.3, leaving.close)
+    gone.start()
+    restore(urls, tmp_path / "a.dump")
+    gone.join()
+    assert parties(urls) == ["pty_1"]
 
 
 def test_a_newer_backup_is_refused(urls, tmp_path):

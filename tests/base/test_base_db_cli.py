@@ -28,7 +28,7 @@ def call(capfd, *words):
 def test_a_database_is_made_backed_up_and_put_back(tmp_path, capfd):
     """Upgrade makes it, status tells it is current, a backup is put back only with --yes, and undoing is told."""
     data, file = tmp_path / "data", tmp_path / "a.dump"
-    with pytest.raises(NotFound, match="rookery db upgrade"):
+    with pytest.raises(NotFound, match="no system of record in"):
         call(capfd, "status", "--data", data)
     code, told = call(capfd, "upgrade", "--data", data, "--json")
     assert (code, len(json.loads(told)["applied"])) == (0, len(found()))

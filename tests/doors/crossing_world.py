@@ -16,6 +16,8 @@ from rookery.base.operations import OPERATIONS, Operation
 from rookery.doors.http import examples
 from rookery.doors.http.openapi import schemas
 from rookery.terms.ids import ID, new_id
+from rookery.waybill.model import Scheme
+from rookery.waybill.rules.numbers import write_numbers
 
 FEED = {
     "feed.json": '{"name": "Crossing", "version": "1", "currency": "EUR"}',
@@ -155,6 +157,8 @@ def other_id(like: str) -> str:
     """An id of the same kind that nobody has; of what has no such ids, another name or number."""
     if ID.fullmatch(like):
         return new_id(like[:3], WALL.now())
+    if len(like) == 18 and like.isdecimal():  # an SSCC, with its right check digit
+        return write_numbers(Scheme("sscc", "", 17, "gs1"), [int(like[:17]) + 1_000_000])[0]
     return like[:-1] + (str((int(like[-1]) + 1) % 10) if like[-1].isdecimal() else "x")
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import schemathesis
-from conftest import serving
 from crossing_world import ADA, MAKERS, World, build, order
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
+from serving_world import serving
 
 import rookery.app
 from rookery.base.clock import WALL

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import THROW_AWAY, Served
+from serving_world import THROW_AWAY, Served
 
 from rookery.app import House, make_ready, wire
 from rookery.base.clock import WALL

@@ -8,8 +8,8 @@ import rookery.app
 from rookery.base.operations import Who
 from rookery.flows.people import rotate_keys
 from rookery.orders.vault.keyring import FILE, Keyring
-from rookery.orders.vault.keys import make_keys
-from rookery.terms.errors import Conflict, NotFound
+from rookery.orders.vault.keys import destroy_keys, make_keys
+from rookery.terms.errors import Conflict, NotFound, Unavailable
 
 
 @pytest.fixture
@@ -76,3 +76,16 @@ def test_an_operators_scope_opens_nobody_of_another_shipper(record):
         record.do("people.get", both, person_id=person)
     admin = Who("pty_admin", "key_admin", frozenset({"admin"}))
     assert record.do("people.get", admin, person_id=person)["address"]["name"] == ADA["name"]
+
+
+def test_whose_key_is_lost_is_not_said_to_be_erased(record):
+    """Opening them is answered with 503 and what to do; they can still be erased, and then read as erased."""
+    lost, other = _recipient(record, "A"), _recipient(record, "B")
+    with psycopg.connect(record.database.urls.keys, autocommit=True) as keys:
+        destroy_keys(keys, [lost])
+    with pytest.raises(Unavailable) as told:
+        record.do("people.get", person_id=lost)
+    assert (told.value.status, told.value.code) == (503, "vault.data_key_missing")
+    assert not record.do("people.get", person_id=other)["erased"]
+    assert record.do("people.erase", person_id=lost)["erased"]
+    assert record.do("people.get", person_id=lost) == {"person_id": lost, "address": None, "erased": True}

@@ -229,6 +229,31 @@ def test_telephone_numbers_become_e164(phone, country, becomes):
     assert check_address(with_(phone=phone, country=country)).address.phone == becomes
 
 
+@pytest.mark.parametrize(
+    "phone",
+    [
+        "0221-ABC",
+        "0221 CALLME",
+        "+49 221 12345o",
+        "+49 221 I234567",
+        "1-800-FLOWERS",
+        "٠٣٠ ٩٠١٨٢٠ب",
+        "+49 30 901820 ext. 5",
+        "+49 30 901820 x5",
+    ],
+)
+def test_a_telephone_number_with_letters_is_bad(phone):
+    """Letters are never read as digits or left out: it would be somebody else's number. Nor is an extension dropped."""
+    checked = check_address(with_(phone=phone))
+    assert codes(with_(phone=phone)) == [("$.phone", "bad_phone")] and checked.address.phone == phone
+
+
+def test_the_long_sign_of_japanese_is_a_hyphen_and_no_letter():
+    """Japanese numbers are written with it, also in wide digits."""
+    checked = check_contact(Address(name="見本", phone="０３ー１２３４ー５６７８", country="JP"))
+    assert checked.faults == () and checked.address.phone == "+81312345678"
+
+
 def test_a_contact_needs_a_name_and_no_street():
     """Somebody who collects at a locker has no address to be judged; their telephone number is."""
     checked = check_contact(Address(name="Ada Example", phone="+4930901820"))

@@ -19,6 +19,7 @@ from rookery.waybill.drawing.layout import lay_out
 from rookery.waybill.labels import AT_ONCE, check_labels, render
 from rookery.waybill.model import Block, Label, RouteCode, Template
 from rookery.waybill.rules import route_code, s10_scheme, sscc_scheme, write_numbers
+from rookery.waybill.rules.route_code import LONGEST
 
 SIZES = ["100x150", "76x130"]
 DOTS = {"100x150": (800, 1200), "76x130": (608, 1040)}
@@ -49,12 +50,20 @@ LONG = Block(
     street=tuple("Donaudampfschifffahrtsgesellschaftskapitänsweg 1234567" for _ in range(5)), postal_code="1" * 40,
     city="Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch", country="GB", phone="0" * 60,
 )  # fmt: skip
+STREETS = Block(
+    name="Ada Example", company="Example Trading Ltd",
+    street=(
+        "Hinterhaus, Aufgang B, dritte Etage links, bei Familie Müller 123a",
+        "Donaudampfschifffahrtsgesellschaftskapitänswitwenrentenauszahlungsstelle 77b", "Gate 4",
+    ),
+    postal_code="10115", city="Berlin", country="DE", phone="+49 30 5555 0189",
+)  # fmt: skip
 EMOJI = Block(name="Ada 😀 Example 🎁", street=("Straße 1 🏠",), postal_code="10115", city="Berlin", country="DE")
 MARKUP = Block(
     name='#panic("x") *bold* $x$ <b>', company='"); #read("/etc/passwd")', street=("\\ `raw` // /*", "</svg>^XZ^XA"),
     postal_code="~DG", city="%s {0} {{x}}", country="DE",
 )  # fmt: skip
-SENDERS = [ADA, ARABIC, CHINESE, KOREAN, JAPANESE, LONG, EMOJI, MARKUP]
+SENDERS = [ADA, ARABIC, CHINESE, KOREAN, JAPANESE, LONG, EMOJI, MARKUP, STREETS]
 
 
 def label(at=0, **changed):
@@ -159,7 +168,7 @@ def test_every_code_is_read_back_whatever_stands_beside_it(size):
         label(22, variant="bag", sender=None, s10="", contents=412, weight_g=None),
         label(23, link="https://labels.example.com/a/rather/long/path/to/numbers"),
         label(24, s10="AB1200000000058"),
-        label(25, route=RouteCode("WWWWWWWWW", "WWWWWWWWW", "WWWW"), piece=999, pieces=999),
+        label(25, route=RouteCode("W" * LONGEST["hub"], "W" * LONGEST["depot"], "WWWW"), piece=999, pieces=999),
         label(26, route=RouteCode()),
         label(27, s10="9" * 24),
     ]
@@ -246,9 +255,79 @@ def test_signs_without_a_glyph_are_told():
 
 def test_texts_without_room_are_told():
     """What is cut comes back as a warning that does not hold the text; short texts bring none."""
-    told = render([label(recipient=LONG, full=True)], "png", "76x130").notices
-    assert {"$.labels[0].recipient.name", "$.labels[0].recipient.company"} <= {notice.column for notice in told}
+    told = render([label(recipient=LONG, sender=LONG, full=True)], "png", "76x130").notices
+    assert {"$.labels[0].recipient.street", "$.labels[0].sender.street"} <= {notice.column for notice in told}
     assert all(notice.code == "text_cut" and "Beispiel" not in str(notice) for notice in told)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("s10", ["", POSTAL[0]])
+@pytest.mark.parametrize("test", [False, True])
+def test_a_street_without_room_on_one_line_goes_on_in_the_next(size, s10, test):
+    """Long lines are wrapped, and set smaller where the block is full: house numbers and the phone are all there."""
+    printed = label(recipient=STREETS, full=True, s10=s10, test=test)
+    done = render([printed], "pdf", size)
+    text = text_of_pdf(done.files[0])
+    assert not done.notices
+    for told in (STREETS.name, STREETS.company, *STREETS.street, STREETS.city, STREETS.phone):
+        assert "".join(told.split()) in text
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_lines_are_wrapped_before_they_are_made_smaller(size):
+    """With room beneath, a long street keeps its size, and no word that has room on a line is broken."""
+    street = "Weg Beispielhausenerstraße Nordrandsiedlung 123a"
+    sheet = lay_out(
+        label(recipient=Block(name="Ada", street=(street, "Gate 4"), city="Berlin"), full=True, s10=""), size,
+        Template(), "$",
+    )  # fmt: skip
+    rows = {text[-1]: text[3] for text in sheet.texts}
+    broken = [row for row in rows if row in street and len(row) > 2]
+    assert set(street.split()) == {word for row in broken for word in row.split()} and len(broken) > 1
+    assert {rows[row] for row in broken} == {rows["Gate 4"]} and not sheet.notices
+
+
+@pytest.mark.parametrize(("size", "larger"), [("100x150", False), ("76x130", True)])
+def test_what_is_told_names_the_parcel_and_what_helps(size, larger):
+    """What was cut comes with its parcel's number and reference; from the smaller label the larger one is advised."""
+    notices = render([label(), label(4, recipient=LONG, full=True)], "png", size).notices
+    assert notices
+    for notice in notices:
+        assert NUMBERS[4] in notice.message and "ORDER-000004" in notice.message
+        assert ("larger label" in notice.remedy) is larger
+
+
+def test_the_city_outlives_everything_else():
+    """Where nothing helps, names and streets are cut before the line a parcel is sorted by."""
+    for size in SIZES:
+        some = label(recipient=Block(name="N" * 900, street=("S" * 900,) * 8, city="Berlin", phone="1"), full=True)
+        assert "Berlin" in text_of_pdf(render([some], "pdf", size).files[0])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("s10", ["", POSTAL[0], "9" * 24])
+@pytest.mark.parametrize("variant", ["parcel", "return", "bag"])
+def test_a_test_label_says_so_and_is_read(size, s10, variant):
+    """TEST stands on it, as large as a route code, and every code is read as ever; no other label says so."""
+    printed = label(9, test=True, s10=s10, variant=variant)
+    assert codes_in(grey_of_png(render([printed], "png", size).files[0])) == expected(printed)
+    assert "TEST" in text_of_pdf(render([printed], "pdf", size).files[0])
+    assert "TEST" not in text_of_pdf(render([label(9, s10=s10)], "pdf", size).files[0])
+    sheet = lay_out(printed, size, Template(), "$")
+    assert [text[3] >= 24 for text in sheet.texts if text[-1] == "TEST"] == [True]
+    boxes = [box for box in sheet.rects if min(box[2:]) > 7 and box[1] > 30]
+    assert len(boxes) == 1
+    (x, y, wide, high), gap = boxes[0], 0.9
+    for left, top, width, height, _ in sheet.codes:
+        assert x >= left + width + gap or x + wide <= left - gap or y >= top + height + gap or y + high <= top - gap
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_hubs_and_depots_are_large_enough_to_be_read_from_afar(size):
+    """The longest ids that are printed whole stand in capitals of at least 12 points, on the larger label 18."""
+    sheet = lay_out(label(route=route_code(["HUB-NÜRNBERG"], "LEIPZIG-HUB", "104")), size, Template(), "$")
+    points = {text[-1]: text[3] for text in sheet.texts}
+    assert min(points["HUB-NURNBERG"], points["LEIPZIG-HUB"]) >= (18 if size == "100x150" else 12)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -298,7 +377,7 @@ def test_all_faults_of_all_labels_are_told():
     labels = [
         label(),
         label(sscc=NUMBERS[0][:-1] + "9", s10="a b", piece=3, weight_g=0),
-        label(link="javascript:alert(1)", route=RouteCode(hub="X" * 10)),
+        label(link="javascript:alert(1)", route=RouteCode(hub="X" * (LONGEST["hub"] + 1))),
         label(sscc=f"(00){NUMBERS[0]}"),
     ]
     with pytest.raises(InvalidInput) as told:

@@ -137,9 +137,34 @@ def test_a_route_code_always_fits(hubs, depot, segment):
     assert code.text.isascii() and code == route_code(hubs, depot, segment)
 
 
+@pytest.mark.parametrize(
+    ("node", "written"),
+    [
+        ("HUB-NÜRNBERG", "HUB-NURNBERG"),
+        ("Leipzig-Hub", "LEIPZIG-HUB"),
+        ("Gießen", "GIESSEN"),
+        ("ẞ1", "SS1"),
+        ("Ærø-Øst", "AERO-OST"),
+        ("ŁÓDŹ", "LODZ"),
+        ("Đà Nẵng", "DANANG"),
+        ("İzmir", "IZMIR"),
+        ("ＡＢ１", "AB1"),
+    ],
+)
+def test_letters_with_marks_are_spelt_and_not_lost(node, written):
+    """Umlauts, ß and the like are written with plain letters: a sorter finds the name again."""
+    assert route_code([node], node).hub == route_code([node], node).depot == written
+
+
+def test_ids_of_which_letters_are_lost_do_not_look_alike():
+    """What has no plain letters ends in two characters that are worked out from the whole id."""
+    depots = [route_code([], depot).depot for depot in ("広州-1", "上海-1", "1", "Москва")]
+    assert len(set(depots)) == 4 and all(depots) and all(depot.isascii() for depot in depots)
+
+
 def test_long_ids_that_begin_alike_do_not_look_alike():
     """Two depots of one city have two route codes."""
-    depots = ["DE-BERLIN-NORTH", "DE-BERLIN-NORD", "DE-BERLIN-SOUTH", "DE-BERLIN-1", "DE-BERLIN-2"]
+    depots = ["DE-BERLIN-NORTH", "DE-BERLIN-NORTH-2", "DE-BERLIN-NORTH-3", "DE-BERLIN-NORD", "DE-BERLIN-SOUTH"]
     assert len({route_code([], depot).depot for depot in depots}) == len(depots)
 
 

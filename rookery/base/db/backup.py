@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from rookery.base.db.urls import APP, OWNER, Urls
 from rookery.base.files import irregular
 from rookery.base.progress import Progress, silent
 from rookery.terms.errors import Conflict, InvalidInput, NotFound
+
+_LEAVING_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,28 +67,35 @@ class Restored:
 def backup(urls: Urls, file: Path, progress: Progress = silent) -> Backup:
     """Writes the main database to `file` (pg_dump's custom format, 0600), aside and then renamed.
 
-    Raises Conflict when the file is there, or row-level security would hide rows; Unavailable.
+    Raises as dump() does, and Conflict when row-level security would hide rows.
+    """
+    return dump(_unbound(urls), file, progress, "database: backup")
+
+
+def dump(url: str, file: Path, progress: Progress, stage: str, *options: str) -> Backup:
+    """Writes one database, or what pg_dump's options choose of it, to `file` (0600), aside and then renamed.
+
+    Raises Conflict when the file is there, NotFound when its folder is not, Unavailable.
     """
     file = file.resolve()
     if file.exists():
         raise Conflict("backup.exists", f"{file} is there already.", "name another file")
     if not file.parent.is_dir():
         raise NotFound("backup.no_folder", f"There is no folder {file.parent}.", "make it, or name another")
-    url = _unbound(urls)
     size = _size(url)
     handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # 0600
     os.close(handle)
     aside = Path(name)
     try:
-        dump = ["pg_dump", "--format=custom", "--no-password", f"--file={aside}"]
-        tools.run(dump, url, lambda: progress("database: backup", min(aside.stat().st_size, size), size))
+        command = ["pg_dump", "--format=custom", "--no-password", *options, f"--file={aside}"]
+        tools.run(command, url, lambda: progress(stage, min(aside.stat().st_size, size), size))
         toc(aside)  # it can be read
         with aside.open("rb") as stream:
             os.fsync(stream.fileno())
         aside.rename(file)
     finally:
         aside.unlink(missing_ok=True)
-    progress("database: backup", size, size)
+    progress(stage, size, size)
     return Backup(str(file), file.stat().st_size, size)
 
 
@@ -116,12 +126,11 @@ def restoring(urls: Urls, file: Path) -> Restoring:
     with reachable(), psycopg.connect(_as_maintainer(urls), autocommit=True) as conn:
         asked = conn.execute(
             """select pg_database_size(current_database()),
-                      coalesce((select sum(n_live_tup) from pg_stat_user_tables), 0)::bigint,
-                      (select count(*) from pg_stat_activity where datname = current_database()
-                          and backend_type = 'client backend' and pid <> pg_backend_pid())"""
+                      coalesce((select sum(n_live_tup) from pg_stat_user_tables), 0)::bigint"""
         ).fetchone()
+        connected = _others(conn)
     assert asked is not None
-    size, rows, connected = asked
+    size, rows = asked
     return Restoring(str(name), size, rows, connected, compare(rows_of(text), found()))
 
 
@@ -192,6 +201,19 @@ def _fill(url: str, file: Path, owner: str, plan: Restoring, progress: Progress)
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute("analyze")
     progress("database: restore", size, size)
+
+
+def _others(conn: psycopg.Connection) -> int:
+    """How many other clients are connected; one that has just left is seen for a moment longer, so it looks again."""
+    over = time.monotonic() + _LEAVING_S
+    while True:
+        asked = conn.execute(
+            """select count(*) from pg_stat_activity where datname = current_database()
+                  and backend_type = 'client backend' and pid <> pg_backend_pid()"""
+        ).fetchone()
+        if asked == (0,) or asked is None or time.monotonic() > over:
+            return asked[0] if asked else 0
+        time.sleep(0.02)
 
 
 def _refuse_connected(others: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,11 @@ import typer
 from rookery.doors.cli.options import Json, examples
 
 db_app = typer.Typer(help="The system of record: state, upgrade, backup, restore.", no_args_is_help=True)
+
+_NOT_IN_IT = (
+    "The keys of people's data are not in it: copy them apart with `rookery db backup-keys FILE`, and the data "
+    "folder's vault.key, audit.key, audit.anchor and signing.key."
+)
 
 Data = Annotated[
     Path | None,
@@ -64,7 +70,7 @@ def upgrade(data: Data = None, as_json: Json = False) -> None:
     from rookery.base.db import upgrade as apply
     from rookery.doors.cli import console
 
-    with console.progress_bars() as progress, server(data_folder(data), progress) as where:
+    with console.progress_bars() as progress, server(data_folder(data, new=True), progress) as where:
         applied = apply(where.url(), progress)
     if as_json:
         console.print_json({"applied": applied})
@@ -86,8 +92,9 @@ def backup(
 ) -> None:
     """Write a backup, while the server may go on working.
 
-    It holds everything but the keys of people's data: keep ROOKERY's key file and keys' database apart, or no restored
-    name or address can be read; that is also why a person who was erased stays erased in every backup.
+    It holds everything but the keys of people's data, which no restored name or address can be read without: keep
+    vault.key apart, and copy the keys' database with `rookery db backup-keys`, or replicate it. That is also why a
+    person who was erased stays erased in every backup.
     """
     from rookery.app import data_folder
     from rookery.base.db import server
@@ -97,9 +104,72 @@ def backup(
     with console.progress_bars() as progress, server(data_folder(data), progress) as where:
         made = write(where.urls(), file, progress)
     if as_json:
+        console.print_json({**asdict(made), "not_in_it": _NOT_IN_IT})
+    else:
+        console.out.print(f"Written to [bold]{file}[/]: {made.bytes:,} bytes.", soft_wrap=True)
+        console.err.print(_NOT_IN_IT, soft_wrap=True, markup=False)
+
+
+@db_app.command(
+    "backup-keys",
+    epilog=examples("rookery db backup-keys keys.dump", "rookery db backup-keys /apart/keys.dump --data ./d --json"),
+)
+def backup_keys(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="To be written; must not be there.", readable=False)],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Copy the keys' database, while the server may go on working.
+
+    Keep it apart from the backups, and for days only: for as long as a copy of the keys lives, whoever holds it, an
+    older backup and vault.key reads people who were erased meanwhile.
+    """
+    from rookery.app import data_folder
+    from rookery.base.db import server
+    from rookery.doors.cli import console
+    from rookery.orders.vault import backup_keys as write
+
+    with console.progress_bars() as progress, server(data_folder(data), progress) as where:
+        made = write(where.urls(), file, progress)
+    if as_json:
         console.print_json(made)
     else:
         console.out.print(f"Written to [bold]{file}[/]: {made.bytes:,} bytes.", soft_wrap=True)
+        console.err.print("Keep it apart from backups and for days only: it undoes erasures for as long as it lives.")
+
+
+@db_app.command(
+    "restore-keys",
+    epilog=examples("rookery db restore-keys keys.dump", "rookery db restore-keys /apart/keys.dump --data ./d --json"),
+)
+def restore_keys(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Copy that `rookery db backup-keys` wrote.", readable=False)
+    ],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Add the keys that are missing from a copy of them; those that are there stay.
+
+    Put the backup of the main database back first. Nobody comes back whom the copy, the keys' database or the main one
+    knows as erased.
+    """
+    from rookery.app import data_folder
+    from rookery.base.db import server
+    from rookery.doors.cli import console
+    from rookery.doors.cli.words import count_of
+    from rookery.orders.vault import people_without_key
+    from rookery.orders.vault import restore_keys as put_back
+
+    with console.progress_bars() as progress, server(data_folder(data), progress) as where:
+        done = put_back(where.urls(), file, progress)
+        lost = people_without_key(where.urls(), progress)
+    if as_json:
+        console.print_json({**asdict(done), "people_without_key": lost, "warning": _warning(lost)})
+        return
+    console.out.print(f"Added {count_of(done.restored, 'data key')}; {done.there:,} were there already.")
+    console.out.print(f"People known as erased, and not brought back: {done.erased:,}.")
+    _warn(lost)
 
 
 @db_app.command(
@@ -121,23 +191,26 @@ def restore(
 
     The backup is read into a new database, which then takes the old one's name: when anything fails, the old one is
     as it was. The old one is kept beside it, and how to go back to it is told. Waybill numbers go on behind the last
-    that the old one issued.
+    that the old one issued. People whose data keys are not in the keys' database are counted.
     """
     from rookery.app import data_folder
     from rookery.base.db import server
     from rookery.base.db.backup import restore as put_back
     from rookery.base.db.backup import restoring
     from rookery.doors.cli import console
+    from rookery.orders.vault import people_without_key
 
     with console.progress_bars() as progress, server(data_folder(data), progress) as where:
         plan = restoring(where.urls(), file)
         done = put_back(where.urls(), file, progress) if yes else None
+        lost = people_without_key(where.urls(), progress) if done else 0
     pending, faults = plan.backup.pending, plan.backup.faults
     if as_json:
         told = {"database": plan.database, "database_bytes": plan.database_bytes, "rows": plan.rows,
                 "connected": plan.connected, "pending": pending, "faults": faults, "restored": done is not None,
                 "kept": done.kept if done else None, "undo": done.undo if done else None,
-                "ranges": done.ranges if done else None}  # fmt: skip
+                "ranges": done.ranges if done else None, "people_without_key": lost if done else None,
+                "warning": _warning(lost)}  # fmt: skip
         console.print_json(told)
         return
     say = console.out.print
@@ -157,3 +230,23 @@ def restore(
     say(f"To go back, as an administrator: {done.undo}", soft_wrap=True, markup=False)
     if pending:
         console.err.print("[bold]Next:[/] rookery db upgrade.")
+    _warn(lost)
+
+
+def _warning(lost: int) -> str | None:
+    """What to do about people whose data keys are missing."""
+    if not lost:
+        return None
+    whose = "1 person is" if lost == 1 else f"{lost:,} people are"
+    return (
+        f"The data key of {whose} not in the keys' database, so that nobody can read them; they were not erased. Next: "
+        "rookery db restore-keys FILE (a copy that `rookery db backup-keys` wrote), or point ROOKERY_VAULT_KEYS_URL at "
+        "the database that has them; vault.key must be the one of then, too."
+    )
+
+
+def _warn(lost: int) -> None:
+    from rookery.doors.cli import console
+
+    if told := _warning(lost):
+        console.err.print(f"[bold red]warning[/] {told}", soft_wrap=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 from rookery.doors.cli.commands import app
 from rookery.doors.cli.stopping import Stopped, watch_signals
 from rookery.terms.errors import RookeryError
 
+CORE = {"rookery", "holidays", "msgspec", "numba", "numpy", "polars", "rich", "typer", "tzdata"}
+"""What is always installed; anything else may be an extra that is not."""
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -36,8 +39,10 @@ def main() -> None:
         )
         raise SystemExit(1) from None
     except ModuleNotFoundError as fault:
-        if os.environ.get("ROOKERY_TRACEBACK") or (fault.name or "").startswith("rookery"):
+        if os.environ.get("ROOKERY_TRACEBACK"):
             raise
+        if (fault.name or "rookery").partition(".")[0] in CORE:
+            _confess(fault)
         sys.stderr.write(
             f"error: {fault.name} is not installed, which this command needs.\n"
             "Next: pip install 'rookery[server,samples,pictures]', or ./run setup in a source checkout.\n"
@@ -46,12 +51,17 @@ def main() -> None:
     except Exception as fault:
         if os.environ.get("ROOKERY_TRACEBACK"):
             raise
-        what = str(fault).strip().split("\n")[0][:200]
-        sys.stderr.write(
-            f"Rookery itself failed: {type(fault).__name__}: {what}\n"
-            "Run it again with ROOKERY_TRACEBACK=1 to see where, and report it.\n"
-        )
-        raise SystemExit(CRASHED) from None
+        _confess(fault)
+
+
+def _confess(fault: Exception) -> NoReturn:
+    """A fault of the program itself, as one sentence. Raises SystemExit."""
+    what = str(fault).strip().split("\n")[0][:200]
+    sys.stderr.write(
+        f"Rookery itself failed: {type(fault).__name__}: {what}\n"
+        "Run it again with ROOKERY_TRACEBACK=1 to see where, and report it.\n"
+    )
+    raise SystemExit(CRASHED) from None
 
 
 if __name__ == "__main__":

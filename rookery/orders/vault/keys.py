@@ -66,9 +66,16 @@ def make_keys(keys_conn: Connection, keyring: Keyring, owners: Sequence[str]) ->
 @contextmanager
 def _wrapping(keys_conn: Connection, keyring: Keyring) -> Iterator[tuple[int, AESGCM]]:
     """The current master key; a rotation that follows waits until what is wrapped with it is committed."""
+    with adding(keys_conn):
+        yield keyring.for_wrapping()
+
+
+@contextmanager
+def adding(keys_conn: Connection) -> Iterator[None]:
+    """Within, data keys may be added as they were wrapped elsewhere: a rotation that follows waits and counts them."""
     with keys_conn.transaction():
         keys_conn.execute("select pg_advisory_xact_lock_shared(%s)", (_WRAPPING,))
-        yield keyring.for_wrapping()
+        yield
 
 
 def find_keys(keys_conn: Connection, keyring: Keyring, owners: Iterable[str]) -> dict[str, bytes]:
@@ -88,7 +95,7 @@ def destroy_keys(keys_conn: Connection, owners: Iterable[str]) -> None:
 
 
 def erase_keys(keys_conn: Connection, people: Sequence[str], now: datetime) -> None:
-    """Destroys the data keys of erased people, as destroy_keys does, and notes with it that they were erased, and when."""
+    """Destroys the data keys of erased people, and notes in the same step that they were erased, and when."""
     _must_commit(keys_conn)
     keys_conn.execute(
         """with gone as (delete from vault_keys.person_key where person_id = any(%(people)s))

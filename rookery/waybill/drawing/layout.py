@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from rookery.waybill.drawing.barcodes import DOT_MM, Modules, code_128_bars, link_square, sscc_bars
 from rookery.waybill.drawing.fonts import hand_of, width_mm
-from rookery.waybill.drawing.sheet import POINT_MM, RULE, SMALLEST, Sheet, from_right
+from rookery.waybill.drawing.sheet import POINT_MM, RULE, SMALLEST, Sheet, clean, from_right
 from rookery.waybill.model import Block, Label, Size, Template
 from rookery.waybill.rules.masking import mask
 
@@ -19,12 +17,26 @@ S10_MODULE = 3 * DOT_MM
 QUIET = 4
 LINE = 1.32
 """Distance of lines, by their size."""
+LAST = 1.15
+"""What the lowest line takes up, by its size: nothing follows it."""
+ROWS = 40
+FITS = (
+    *((False, shrink, ROWS) for shrink in (1.0, 0.88, 0.78, 0.68, 0.6, 0.52)),
+    *((True, shrink, ROWS) for shrink in (0.6, 0.52, 0.4)),
+    *((True, 0.4, most) for most in (6, 4, 3, 2, 1)),
+)
+"""What is done to a block until there is room for all of it: whether its texts are drawn together on common lines, how
+much smaller they become, how many rows each may have. Three rows of the smallest type always have room.
+"""
 
 
 def lay_out(label: Label, size: Size, template: Template, at: str) -> Sheet:
     """One label drawn as a sheet; what could not be printed as it is stands in its notices."""
-    sheet = Sheet(at=at, hand=hand_of(label.recipient.country))
-    (_wide if size == "100x150" else _narrow)(sheet, label, template)
+    wide = size == "100x150"
+    reference = f" (reference {clean(label.reference)})" if label.reference else ""
+    remedy = "shorten the text" if wide else "shorten the text, or take the larger label"
+    sheet = Sheet(at, f"{label.sscc}{reference}", remedy, hand=hand_of(label.recipient.country))
+    (_wide if wide else _narrow)(sheet, label, template)
     return sheet
 
 
@@ -41,6 +53,8 @@ def _wide(sheet: Sheet, label: Label, template: Template) -> None:
     _stack(sheet, label, template, left, 44, 62, foot - 44.5, 1.0)
     sheet.rule(68, 43.25, foot - 43.25, down=True)
     _link(sheet, label, 69, 44.5, 27.5)
+    if label.test:
+        _say_test(sheet, 69, 73, 27, 10)
     sheet.bars(11, 106.5, sscc_bars(label.sscc), SSCC_MODULE, SSCC_HEIGHT)
     sheet.write(left, 139, width, 14, f"(00) {_spaced(label.sscc)}", bold=True, side="c")
 
@@ -58,6 +72,9 @@ def _narrow(sheet: Sheet, label: Label, template: Template) -> None:
     sheet.rule(36, top, 127 - top, down=True)
     sheet.bars(41.5, bars_at, sscc_bars(label.sscc), SSCC_MODULE, SSCC_HEIGHT, turned=True)
     sheet.write(42.25, bars_at, 78, 11, f"(00) {_spaced(label.sscc)}", bold=True, side="c", turned=True)
+    if label.test:
+        _say_test(sheet, left, top + 1, 32, 7.5)
+        top += 8.5
     _stack(sheet, label, template, left, top + 0.75, 32, 99 - top - 1, 0.82)
     sheet.rule(left, 99, 33)
     _link(sheet, label, left + 2.5, 99.5, 27.5)
@@ -104,19 +121,16 @@ def _route(sheet: Sheet, label: Label, x: float, y: float, width: float, upper: 
     if code.segment:
         at = _dots(x + width - cell)
         sheet.rects.append((at, y + upper, cell, lower))
-        _cell(
-            sheet,
-            at + 1.5,
-            y + upper + RULE,
-            cell - 3,
-            lower - RULE,
-            "TOUR",
-            code.segment,
-            "route.segment",
-            small,
-            white=True,
-        )
+        top, tall = y + upper + RULE, lower - RULE
+        _cell(sheet, at + 1.5, top, cell - 3, tall, "TOUR", code.segment, "route.segment", small, white=True)
     sheet.rule(x, y + upper + lower, width)
+
+
+def _say_test(sheet: Sheet, x: float, y: float, width: float, height: float) -> None:
+    """TEST in white on black, as large as there is room."""
+    sheet.rects.append((_dots(x), _dots(y), _dots(width), _dots(height)))
+    size = min((width - 2) / width_mm("TEST", 1, True), height * 0.82 / 0.71 / POINT_MM)  # capitals are 0.71 em high
+    sheet.write(x, _middle(y, height, size), width, size, "TEST", bold=True, side="c", white=True)
 
 
 def _cell(
@@ -151,7 +165,8 @@ def _stack(
             _write_facts(sheet, facts, x, y + 0.3, width, facts_height)
             y += facts_height
             continue
-        share = rest * (1.0 if label.sender is None or "sender" not in parts else 0.62 if part == "recipient" else 0.38)
+        upper = 0.62 if width > 40 else 0.6
+        share = rest * (1.0 if "sender" not in parts else upper if part == "recipient" else 1 - upper)
         private = part == ("sender" if label.variant == "return" else "recipient") and label.variant != "bag"
         block = label.recipient if part == "recipient" else label.sender
         if block is not None:
@@ -163,54 +178,58 @@ def _stack(
 def _write_block(
     sheet: Sheet, block: Block, part: str, x: float, y: float, width: float, height: float, scale: float
 ) -> None:
-    """A name and address: name and city bold, the recipient's larger; everything smaller where there is little room."""
+    """A name and address: name and city bold, the recipient's larger; long texts go on in the next line, everything
+    becomes smaller where there is little room, and only what has none at the smallest is cut.
+    """
     before, sheet.hand = sheet.hand, hand_of(block.country)
     caption = 5.5 if width > 40 else 5.0
     sheet.write(x, y, width, caption, "TO" if part == "recipient" else "FROM")
     top, told = y + caption * POINT_MM * 1.25, len(sheet.notices)
     room = height - (top - y)
-    wanted = _wanted(block, part, wide=width > 40)
     side = "r" if from_right(block.name) else "l"
     large = scale * (1.0 if part == "recipient" else 0.85)
-    for shrink in (1.0, 0.88, 0.78, 0.68, 0.6, 0.52):
+    lines: list[tuple[float, str, bool]] = []
+    for together, shrink, most in FITS:
         del sheet.notices[told:]
-        lines = []
-        for field, text, points, bold, most in wanted:
+        lines.clear()
+        for field, text, points, bold in _wanted(block, part, wide=width > 40, together=together):
             points = max(SMALLEST, points * large * shrink)
-            size, rows = sheet.fit(text, width, points, where=f"{part}.{field}", bold=bold, most=most)
-            lines += [(size, row, bold, f"{part}.{field}") for row in rows]
-        if sum(line[0] for line in lines) * POINT_MM * LINE <= room:
+            size, rows = sheet.wrap(text, width, points, where=f"{part}.{field}", bold=bold, most=most)
+            lines += [(size, row, bold) for row in rows]
+        if _height(lines) <= room:
             break
-    for size, row, bold, where in lines:
-        if top + size * POINT_MM * 1.15 <= y + height:
-            sheet.write(x, top, width, size, row, bold=bold, side=side)
-        else:
-            sheet.tell_cut(len(row), where)
+    for size, row, bold in lines:
+        sheet.write(x, top, width, size, row, bold=bold, side=side)
         top += size * POINT_MM * LINE
     sheet.hand = before
 
 
-def _wanted(block: Block, part: str, *, wide: bool) -> list[tuple[str, str, float, bool, int]]:
-    """The lines of a name and address: field, text, points, bold, most rows. A sender's are drawn together."""
+def _height(lines: list[tuple[float, str, bool]]) -> float:
+    """How much room lines take up, in millimetres."""
+    return (sum(line[0] for line in lines) * LINE - lines[-1][0] * (LINE - LAST)) * POINT_MM if lines else 0.0
+
+
+def _wanted(block: Block, part: str, *, wide: bool, together: bool) -> list[tuple[str, str, float, bool]]:
+    """The texts of a name and address: field, text, points, bold. A sender's share their lines, `together` all do."""
     region = "" if block.region == block.city else block.region
     city = " ".join(filter(None, (block.postal_code, block.city, region)))
     city = ", ".join(filter(None, (city, block.country)))
-    if part == "recipient":
-        street = [(f"street[{row}]", line, 9.5, False, 2) for row, line in enumerate(block.street)]
-        company, phone = block.company, block.phone
-    else:
-        street = [("street", ", ".join(block.street), 8.5, False, 2)]
-        company, phone = "", "" if wide else block.phone
-        block = msgspec.structs.replace(block, name=", ".join(filter(None, (block.name, block.company))))
-        city = "  ".join(filter(None, (city, block.phone))) if wide else city
+    large, name, company, phone = part == "recipient", block.name, block.company, block.phone
+    points = 9.5 if large else 8.5
+    street = [(f"street[{row}]", line, points, False) for row, line in enumerate(block.street)]
+    if together or not large:
+        name, company = ", ".join(filter(None, (name, company))), ""
+        street = [("street", ", ".join(block.street), points, False)]
+    if together or (not large and wide):
+        city, phone = "  ".join(filter(None, (city, phone))), ""
     wanted = [
-        ("name", block.name, 11.5 if part == "recipient" else 9, True, 2),
-        ("company", company, 9.5, False, 1),
+        ("name", name, 11.5 if large else 9, True),
+        ("company", company, 9.5, False),
         *street,
-        ("city", city, 12.5 if part == "recipient" else 8.5, part == "recipient", 2),
-        ("phone", phone, 8.5, False, 1),
+        ("city", city, 12.5 if large else 8.5, large),
+        ("phone", phone, 8.5, False),
     ]
-    return [line for line in wanted if line[1]]
+    return [text for text in wanted if text[1]]
 
 
 def _facts(label: Label) -> list[tuple[str, str, str]]:

@@ -15,14 +15,20 @@ RULE = 2 * DOT_MM
 POINT_MM = 0.3528
 SMALLEST = 5.0
 """Points beneath which a thermal printer prints no readable text."""
+ONE_LINE = 0.85
+"""How much smaller a text may become before it goes on in the next line."""
 CUT = "…"
 _RTL = ("R", "AL")
 
 
 class Sheet(Struct):
-    """What is drawn on one label. `at` is where the label stands in the document, for what there is to tell."""
+    """What is drawn on one label. For what there is to tell: `at` is where the label stands in the document, `parcel`
+    its number and reference, `remedy` what helps a text that has no room.
+    """
 
     at: str
+    parcel: str
+    remedy: str
     hand: int = 0
     rects: list[tuple[float, float, float, float]] = field(default_factory=list)
     codes: list[tuple[float, float, float, float, Modules]] = field(default_factory=list)
@@ -67,33 +73,57 @@ class Sheet(Struct):
 
         What has none even so is cut, ends in an ellipsis, and is told; so are signs that no font has.
         """
-        text = clean(text)
-        if gone := lacking(text):
-            self.notices.append(
-                Notice(
-                    "warning",
-                    "no_glyph",
-                    f"no font has a glyph for {' '.join(map(_name, gone[:8]))}",
-                    "spell the text with other signs; as it is, boxes are printed for these",
-                    column=f"{self.at}.{where}",
-                )
-            )
+        text = self._spelt(text, where)
         need = width_mm(text, size, bold)
         if need <= width:
             return size, [text]
         small = min(size, max(size * max(0.7, width / need), SMALLEST))
         if width_mm(text, small, bold) <= width * 1.0001:
             return small, [text]
+        return small, self._rows(text, width, small, bold, most, where)
+
+    def wrap(
+        self, text: str, width: float, size: float, *, where: str, bold: bool = False, most: int
+    ) -> tuple[float, list[str]]:
+        """The size and the lines of a text that goes on in the next line rather than become much smaller.
+
+        Told as with `fit`: what has no room in `most` lines, and signs that no font has.
+        """
+        text = self._spelt(text, where)
+        need = width_mm(text, size, bold)
+        if need <= width:
+            return size, [text]
+        if (small := size * width / need) >= max(SMALLEST, size * ONE_LINE):
+            return small, [text]
+        return size, self._rows(text, width, size, bold, most, where)
+
+    def _spelt(self, text: str, where: str) -> str:
+        """A text as it is printed; signs that no font has are told."""
+        text = clean(text)
+        if gone := lacking(text):
+            self.notices.append(
+                Notice(
+                    "warning",
+                    "no_glyph",
+                    f"no font has a glyph for {' '.join(map(_name, gone[:8]))}, on the label of {self.parcel}",
+                    "spell the text with other signs; as it is, boxes are printed for these",
+                    column=f"{self.at}.{where}",
+                )
+            )
+        return text
+
+    def _rows(self, text: str, width: float, size: float, bold: bool, most: int, where: str) -> list[str]:
+        """A text broken into lines, `most` at most; the last ends in an ellipsis where something is left out."""
         lines, rest = [], text
         while rest and len(lines) < most:
-            head, rest = _break(rest, width, small, bold)
+            head, rest = _break(rest, width, size, bold)
             lines.append(head)
         if rest:
-            while lines[-1] and width_mm(lines[-1] + CUT, small, bold) > width:
+            while lines[-1] and width_mm(lines[-1] + CUT, size, bold) > width:
                 lines[-1] = lines[-1][:-1]
             lines[-1] = lines[-1].rstrip() + CUT
             self.tell_cut(len(rest), where)
-        return small, lines
+        return lines
 
     def tell_cut(self, count: int, where: str) -> None:
         """So many signs were left out for want of room."""
@@ -101,8 +131,8 @@ class Sheet(Struct):
             Notice(
                 "warning",
                 "text_cut",
-                f"{count} signs have no room",
-                "shorten the text, or take the larger label",
+                f"{count} signs have no room on the label of {self.parcel}",
+                self.remedy,
                 column=f"{self.at}.{where}",
             )
         )
@@ -126,7 +156,9 @@ def from_right(text: str) -> bool:
 
 
 def _break(text: str, width: float, size: float, bold: bool) -> tuple[str, str]:
-    """The beginning of a text that has room in one line, broken at a space where there is one, and the rest."""
+    """The beginning of a text that has room in one line, and the rest: whole words, but for one that has no room on a
+    line of its own, which is broken where the line ends.
+    """
     end, used = 0, 0.0
     while end < len(text):
         used += width_mm(text[end], size, bold)
@@ -136,7 +168,9 @@ def _break(text: str, width: float, size: float, bold: bool) -> tuple[str, str]:
     if end == len(text):
         return text, ""
     space = text.rfind(" ", 0, end + 1)
-    end = space if space > end // 2 else max(end, 1)
+    if space > 0 and width_mm(text[space + 1 :].split(" ", 1)[0], size, bold) <= width:
+        return text[:space].rstrip(), text[space:].lstrip()
+    end = max(end, 1)
     while end < len(text) - 1 and unicodedata.combining(text[end]):
         end += 1
     return text[:end].rstrip(), text[end:].lstrip()
