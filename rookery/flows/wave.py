@@ -6,7 +6,7 @@ which whatever changed meanwhile is left as it is).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -30,12 +30,18 @@ from rookery.orders import booking, waiting
 from rookery.planning import store
 from rookery.planning.plans import Outcome, WaveSettings, finish_plan, tell_outcome
 from rookery.terms.errors import Conflict
-from rookery.terms.frames import Feed
-from rookery.terms.goods import DEFAULT_CONFIDENCE
+from rookery.terms.frames import FEED, Feed
+from rookery.terms.goods import DEFAULT_CONFIDENCE, DEFAULT_LATE_COST, UNASSIGNED_PER_LATE
 from rookery.terms.ids import new_ids
 
 _REFUSED = "unknown_service"
 """Why an order is left out when it is placed in a network (network.placing knows no other reason)."""
+
+
+BOOKED = "booked before: "
+"""What a wave calls the services of shipments, which come before orders that wait."""
+FIRST = 10.0
+"""By how much dearer a shipment's lateness, or leaving it without a way, is than an order's."""
 
 
 class Overtaken(Conflict):
@@ -78,20 +84,43 @@ def look(ctx: Context, feed_id: str, settings: WaveSettings) -> Snapshot:
 
 
 def make(snapshot: Snapshot, settings: WaveSettings) -> Plan | None:
-    """The plan of what there is; None when there is nothing. What is booked is due when it was promised."""
-    movable = snapshot.movable.with_columns(due_at="promised_at")
+    """The plan of what there is; None when there is nothing.
+
+    What is booked is due when it was promised, and comes before what waits: being late, or without a way, costs it ten
+    times as much.
+    """
+    known = pl.col("service_id").is_null() | pl.col("service_id").is_in(snapshot.feed.services["service_id"].implode())
+    booked = pl.when(known).then(BOOKED + pl.col("service_id").fill_null("")).otherwise("service_id")
+    movable = snapshot.movable.with_columns(
+        due_at="promised_at", service_id=booked, late_cost=pl.col("late_cost") * FIRST
+    )
     orders = pl.concat([waiting.as_ordered(rows) for rows in (snapshot.received, movable)])
-    offered = snapshot.feed.services["service_id"].implode()
+    feed = _with_booked_services(snapshot.feed)
+    offered = feed.services["service_id"].implode()
     if orders.filter(pl.col("service_id").is_null() | pl.col("service_id").is_in(offered)).is_empty():
         return None
     told = {name: value for name in ("outcomes", "seconds") if (value := getattr(settings, name)) is not None}
     return plan(
-        with_room_left(snapshot.feed, snapshot.room, snapshot.others),
+        with_room_left(feed, snapshot.room, snapshot.others),
         orders,
         start=snapshot.at,
         horizon_days=snapshot.days,
         **told,
     )
+
+
+def _with_booked_services(feed: Feed) -> Feed:
+    """The network with each service once more, for what is booked; the nameless one is for orders without a service."""
+    late = DEFAULT_LATE_COST
+    none = {
+        "service_id": "", "confidence": DEFAULT_CONFIDENCE, "late_cost": late, "late_cost_per_day": 0.0,
+        "time_cost_per_day": 0.0, "unassigned_cost": UNASSIGNED_PER_LATE * late, "modes": [],
+    }  # fmt: skip
+    nameless = pl.DataFrame([{column: none.get(column) for column in FEED["services"]}], schema=FEED["services"])
+    again = pl.concat([feed.services, nameless]).with_columns(
+        pl.col("late_cost", "late_cost_per_day", "unassigned_cost") * FIRST, service_id=BOOKED + pl.col("service_id")
+    )
+    return replace(feed, services=pl.concat([feed.services, again]))
 
 
 def write(ctx: Context, plan_id: str, version: int, snapshot: Snapshot, made: Plan | None) -> Outcome:

@@ -120,6 +120,18 @@ def test_a_promise_stays_when_the_network_changes(world: World) -> None:
     ]
 
 
+def test_what_a_new_network_strands_comes_before_what_waits(world: World) -> None:
+    """Two shipments whose departure is gone get the only two seats that day, before five orders of the same service."""
+    world.publish(feed_zip("1", (TRUCK.format(seats=2),)))
+    booked = world.order(2)
+    world.plan()
+    world.publish(feed_zip("2", (TRUCK.format(seats=2).replace("truck,", "other,"),)))
+    world.order(5)
+    done = world.plan()
+    assert done.rerouted == 2
+    assert {way[0] for order, way in world.routes().items() if order in booked} == {"other 02"}
+
+
 def test_a_shipment_without_a_way_on_the_new_network_keeps_its_own(world: World) -> None:
     """Its route, its feed and its promise stay, its seats stay taken, and the reasons are told."""
     feed = world.publish(feed_zip("1", (TRUCK.format(seats=2),))).feed.feed_id
