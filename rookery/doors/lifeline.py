@@ -9,9 +9,12 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from multiprocessing.connection import wait
 
 LIFELINE = "ROOKERY_LIFELINE"
+PATIENCE_S = 20.0
+"""How long what is under way may take to finish."""
 
 
 def end_with_parent() -> None:
@@ -25,3 +28,6 @@ def end_with_parent() -> None:
 def _hold(ends: list[int]) -> None:
     wait(ends)
     os.kill(os.getpid(), signal.SIGTERM)
+    # one that was still starting may have missed it, and nobody is left to ask again
+    time.sleep(PATIENCE_S)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -120,7 +120,7 @@ def test_nothing_is_left_of_a_server_that_was_killed(data: Path):
         second.kill()
         os.kill(door, signal.SIGKILL)
         second.wait()
-        until(lambda: not processes(data), f"still there: {processes(data)}")
+        until(lambda: not processes(data), "some are still there")
     finally:
         for number in processes(data):
             os.kill(number, signal.SIGKILL)
