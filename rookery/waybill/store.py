@@ -193,16 +193,6 @@ def get_numbers(conn: Connection[Any], numbers: Sequence[str]) -> list[Number]:
     return [known[number] for number in numbers]
 
 
-def numbers_of(conn: Connection[Any], parcel_ids: Sequence[str]) -> list[Number]:
-    """All numbers that parcels carry or carried, by parcel and age."""
-    with conn.cursor(row_factory=class_row(Number)) as cursor:
-        return cursor.execute(
-            "select number, range_id, kind, party_id, test, parcel_id, state, reprints, version, issued_at, changed_at"
-            " from waybill.numbers where parcel_id = any(%s) order by parcel_id, issued_at, number",
-            [list(parcel_ids)],
-        ).fetchall()
-
-
 def mark_printed(conn: Connection[Any], numbers: Sequence[str], *, at: datetime) -> None:
     """Labels were printed; from the second time on it counts as a reprint, also after hand-over (a damaged label).
 

@@ -36,6 +36,12 @@ def new_range(db):
     return add
 
 
+def numbers_on(conn, parcel_ids):
+    """The numbers that parcels carry, as far as the asker sees them."""
+    rows = conn.execute("select number from waybill.numbers where parcel_id = any(%s) order by parcel_id", [parcel_ids])
+    return [number for (number,) in rows]
+
+
 def test_numbers_are_issued_one_after_the_other(db, new_range):
     """Each issue goes on where the last one ended, and what was issued is known with its parcel."""
     range_id = new_range()
@@ -44,7 +50,7 @@ def test_numbers_are_issued_one_after_the_other(db, new_range):
         second = store.issue(conn, range_id, "pty_a", 1, at=AT)
         assert len({*first.numbers, *second.numbers}) == 3 and not first.notices
         assert [row.parcel_id for row in store.get_numbers(conn, first.numbers)] == ["pcl_1", "pcl_2"]
-        assert [row.number for row in store.numbers_of(conn, ["pcl_2"])] == first.numbers[1:]
+        assert numbers_on(conn, ["pcl_2"]) == first.numbers[1:]
         assert store.get_range(conn, range_id).next_serial == 3
 
 
@@ -199,7 +205,7 @@ def test_who_was_granted_a_parcel_sees_its_number(db, new_range):
             "insert into orders.parcel_party values ('pcl_g1', 'pty_courier', 'courier', 'pty_a', false, %s)", [AT]
         )
     with db.transaction("pty_courier", frozenset({"courier"})) as conn:
-        assert [row.number for row in store.numbers_of(conn, ["pcl_g1", "pcl_g2"])] == numbers[:1]
+        assert numbers_on(conn, ["pcl_g1", "pcl_g2"]) == numbers[:1]
         for change in ("state = 'cancelled'", "parcel_id = null", "version = 9"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), conn.transaction():
                 conn.execute(f"update waybill.numbers set {change} where number = %s", numbers[:1])
