@@ -67,7 +67,7 @@ def _chunks(stream: BinaryIO, block: int) -> Iterator[tuple[bytes, bool]]:
 
     A byte order mark is left out; where lines end in a lone carriage return, a line feed is put instead.
     """
-    chunk = stream.read(block).removeprefix(b"\xef\xbb\xbf")
+    chunk = stream.read(max(block, 3)).removeprefix(b"\xef\xbb\xbf")
     following = stream.read(block)
     cut_in_two = chunk.endswith(b"\r") and following.startswith(b"\n")  # one line end, half in each block
     old_ends = b"\n" not in chunk and b"\r" in chunk and not cut_in_two
