@@ -1,4 +1,4 @@
-"""Runs a benchmark: `python -m benchmarks.run NAME [--json] [--part PART] [--long]`.
+"""Runs a benchmark: `python -m benchmarks.run NAME [--json] [--part PART] [--long] [--events N]`.
 
 Tables go to stderr; with --json the last thing on stdout is one line:
 {"bench": NAME, "shows": [{"what", "value", "unit", "target", "holds"}, ...], "versions": {...}}.
@@ -27,6 +27,7 @@ BENCHES = {
     "capacity": "benchmarks.capacity",
     "twin": "benchmarks.twin",
     "record": "benchmarks.record",
+    "tracking": "benchmarks.tracking",
 }
 """Each names a package with PARTS (name -> run(size, say) -> Result), SMALLEST, FULL and LONG sizes."""
 
@@ -50,6 +51,8 @@ PACKAGES = (
     "typst",
     "zxing-cpp",
     "schemathesis",
+    "jsonschema-rs",
+    "epcis-event-hash-generator",
 )
 
 
@@ -61,6 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bench: {options.name} has no part {options.part!r}; it has {', '.join(bench.PARTS)}", file=sys.stderr)
         return 2
     size = bench.LONG if options.long else bench.FULL
+    if options.events:
+        if not hasattr(size, "storing"):
+            print(f"bench: {options.name} stores no events", file=sys.stderr)
+            return 2
+        size = size.storing(options.events)
     try:
         line = measure(options.name, [options.part] if options.part else list(bench.PARTS), size)
     except ModuleNotFoundError as missing:
@@ -103,12 +111,22 @@ def versions() -> dict[str, str]:
     return found | {"machine": f"{platform.system()} {platform.machine()}", "cores": str(cores)}
 
 
+def _many(text: str) -> int:
+    """A whole number above zero, also as 500k or 10M."""
+    number = text[:-1] if text[-1:] in "kM" else text
+    many = int(number) * {"k": 1_000, "M": 1_000_000}.get(text[-1:], 1)
+    if many <= 0:
+        raise ValueError(text)
+    return many
+
+
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Repeat the measurements behind the published figures.")
     parser.add_argument("name", choices=BENCHES, help="which benchmark")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON on stdout")
     parser.add_argument("--part", help="run this part only")
     parser.add_argument("--long", action="store_true", help="larger sizes and more repeats; may take an hour")
+    parser.add_argument("--events", type=_many, help="tracking: how many events are stored in the end, for example 10M")
     return parser.parse_args(argv)
 
 

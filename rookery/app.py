@@ -13,13 +13,20 @@ from msgspec import structs
 
 import rookery.base.access.ops
 import rookery.flows.accepting
+import rookery.flows.epcis_captures
+import rookery.flows.epcis_events
+import rookery.flows.epcis_queries
+import rookery.flows.epcis_resources
 import rookery.flows.labelling
 import rookery.flows.numbering
 import rookery.flows.ordering
 import rookery.flows.parcels
 import rookery.flows.people
+import rookery.flows.public_tracking
 import rookery.flows.publishing
 import rookery.flows.quoting
+import rookery.flows.scan_codes
+import rookery.flows.scanning
 import rookery.flows.shipments
 import rookery.flows.trackers
 import rookery.flows.uploading
@@ -32,10 +39,12 @@ from rookery.base.operations import SYSTEM, Context, Who
 from rookery.base.progress import Progress, silent
 from rookery.base.signing import Signer
 from rookery.flows.desks import Desks
+from rookery.flows.public_tracking import Guesses
 from rookery.network.store import Feeds
 from rookery.orders.vault.keyring import Keyring
 from rookery.orders.vault.keys import prepare
 from rookery.terms.errors import InvalidInput, NotFound, Unavailable
+from rookery.tracking.archive import Archive
 
 _LOCK = 0x72656479  # "redy": the advisory lock of whoever makes a database ready
 
@@ -131,22 +140,31 @@ def wire(data: Path, database: Database) -> dict[type, Any]:
     feeds = Feeds()
     return {
         Feeds: feeds,
+        Guesses: Guesses(),
         Desks: Desks(feeds),
         Keyring: Keyring.read(os.environ, data),
         Signer: Signer.read(data),
+        Archive: Archive(data / "archive" / "tracking"),
     }
 
 
 ACTS = (
     rookery.base.access.ops,
     rookery.flows.accepting,
+    rookery.flows.epcis_captures,
+    rookery.flows.epcis_events,
+    rookery.flows.epcis_queries,
+    rookery.flows.epcis_resources,
     rookery.flows.labelling,
     rookery.flows.numbering,
     rookery.flows.ordering,
     rookery.flows.parcels,
     rookery.flows.people,
+    rookery.flows.public_tracking,
     rookery.flows.publishing,
     rookery.flows.quoting,
+    rookery.flows.scan_codes,
+    rookery.flows.scanning,
     rookery.flows.shipments,
     rookery.flows.trackers,
     rookery.flows.uploading,

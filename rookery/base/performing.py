@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import psycopg
 from msgspec import Struct
 from psycopg import errors as pg
 
-from rookery.base.operations import PUBLIC, Context, Operation
+from rookery.base.operations import PUBLIC, Context, Operation, Replied
 from rookery.terms.errors import Conflict, InvalidInput, NotAllowed, RookeryError
 from rookery.terms.notice import Fault
 
@@ -21,12 +22,15 @@ _AT_ONCE = (pg.UniqueViolation, pg.ExclusionViolation, pg.ForeignKeyViolation)
 
 
 class Answer(Struct, frozen=True):
-    """What an act gave: an object with its JSON, or bytes of another media type; `again`: kept from the first time."""
+    """What an act gave: an object with its JSON, bytes of another media type, or nothing (b""), and headers of its own;
+    `again`: kept from the first time.
+    """
 
     status: int
     body: bytes
     reply: Any = None
     again: bool = False
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def refuse_who_may_not(ctx: Context, op: Operation) -> None:
@@ -112,13 +116,20 @@ def _begin(op: Operation, ctx: Context, asked: bytes, key: str) -> Answer | None
             "send a new key with a new question",
         )
     body = bytes(row[3])
-    return Answer(row[2], body, msgspec.json.decode(body) if op.media is None else None, again=True)
+    return Answer(row[2], body, msgspec.json.decode(body) if body and op.media is None else None, again=True)
 
 
 def _answer(op: Operation, reply: Any) -> Answer:
+    status, headers = op.status, {}
+    if isinstance(reply, Replied):
+        status, headers, reply = reply.status or op.status, reply.headers, reply.reply
+        if headers.keys() - op.reply_headers.keys() or (status != op.status and status not in op.other_statuses):
+            raise TypeError(f"{op.name} answers a header or status that its mark does not name")
+    if reply is None:
+        return Answer(status, b"", headers=headers)
     if op.media is not None:
-        return Answer(op.status, reply)
-    return Answer(op.status, msgspec.json.encode(reply), reply)
+        return Answer(status, reply, headers=headers)
+    return Answer(status, msgspec.json.encode(reply), reply, headers=headers)
 
 
 def _refused_by_database(op: Operation, fault: psycopg.Error) -> RookeryError | None:

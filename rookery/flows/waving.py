@@ -17,7 +17,9 @@ from rookery.base.paging import Limit, Page, page
 from rookery.flows import wave
 from rookery.flows.numbering import number_wave
 from rookery.flows.planning import MOST_HORIZON_DAYS, MOST_OUTCOMES
+from rookery.flows.scanning import claim_in_pieces
 from rookery.network.store import active_feed
+from rookery.orders.booking import rerouted_numbers
 from rookery.planning import schedules
 from rookery.planning.plans import (
     PlanRecord,
@@ -33,6 +35,7 @@ from rookery.planning.plans import (
 from rookery.planning.schedules import Schedule
 from rookery.terms.errors import Later, RookeryError
 from rookery.terms.ids import new_id
+from rookery.tracking.epcis.identifiers import sscc_uri
 
 Days = Annotated[
     int, Meta(ge=1, le=MOST_HORIZON_DAYS, description="Days of departures; null: as the feed's services need.")
@@ -205,6 +208,10 @@ def plan_wave(desk: Desk, *, plan_id: str) -> None:
     except Exception as fault:
         _fail(desk, found, plan_id, f"fault of the program: {type(fault).__name__}")
         raise
+    else:  # who carries a parcel now may have scanned it before
+        with desk.context(found, readonly=True) as ctx:
+            things = [sscc_uri(number) for number in rerouted_numbers(ctx.conn, plan_id)]
+        claim_in_pieces(desk, things, found)
 
 
 def _mode_of(desk: Desk, plan_id: str) -> bool | None:

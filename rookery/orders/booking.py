@@ -178,6 +178,16 @@ def parcels_of(conn: psycopg.Connection, shipments: pl.DataFrame) -> pl.DataFram
     return pl.DataFrame(conn.execute(query, values).fetchall(), schema=schema, orient="row")
 
 
+def rerouted_numbers(conn: psycopg.Connection, plan_id: str) -> list[str]:
+    """The waybill numbers of parcels that a plan has routed and that had another route before."""
+    rows = conn.execute(
+        "select p.number from orders.shipments s join orders.parcels p using (shipment_id)"
+        " where s.plan_id = %s and s.route > 1 and p.number is not null order by p.number",
+        (plan_id,),
+    )
+    return [number for (number,) in rows]
+
+
 def regrant(conn: psycopg.Connection, parcels: pl.DataFrame, grants: pl.DataFrame, now: datetime) -> None:
     """Others carry parcels (column parcel_id) that have not left yet: they see them now, the ones before no longer."""
     rows, values = sets.source(parcels, {"parcel_id": "text"})

@@ -1,15 +1,16 @@
 """RookeryError
-   +- InvalidInput     what was handed in cannot be used (422)
-   |   +- Unreadable   it is not even a document of the expected kind (400)
-   |   +- TooLarge     it is larger than what is taken at once (413)
-   +- NotKnown         who asks is not known (401)
-   +- NotAllowed       who asks may not do this (403)
-   +- NotFound         a named thing does not exist (404)
-   +- Conflict         the act would overwrite or contradict something (409)
-   |   +- Changed      what was to be changed is no longer what the asker saw (412)
-   +- Later            the same may be asked again after some seconds
-       +- TooMany      more was asked for than may be in this time (429)
-       +- Unavailable  something that is needed is not there at the moment (503)
+   +- InvalidInput      what was handed in cannot be used (422)
+   |   +- Unreadable    it is not even a document of the expected kind (400)
+   |   +- NotAcceptable what is answered is nothing that the asker reads (406)
+   |   +- TooLarge      it is larger than what is taken at once (413)
+   +- NotKnown          who asks is not known (401)
+   +- NotAllowed        who asks may not do this (403)
+   +- NotFound          a named thing does not exist (404)
+   +- Conflict          the act would overwrite or contradict something (409)
+   |   +- Changed       what was to be changed is no longer what the asker saw (412)
+   +- Later             the same may be asked again after some seconds
+       +- TooMany       more was asked for than may be in this time (429)
+       +- Unavailable   something that is needed is not there at the moment (503)
 
 Every error tells what is wrong, where, and the next action. Faults are collected: one error carries all of them.
 "No itinerary" is not an error: it is a result with reasons.
@@ -46,6 +47,12 @@ class Unreadable(InvalidInput):
     """What was handed in is not a document of the expected kind."""
 
     status = 400
+
+
+class NotAcceptable(InvalidInput):
+    """What is answered is nothing that the asker reads."""
+
+    status = 406
 
 
 class TooLarge(InvalidInput):

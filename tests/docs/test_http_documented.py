@@ -22,6 +22,10 @@ an `Idempotency-Key` is taken.
 def row(op: Operation) -> str:
     scopes = "none asked for" if PUBLIC in op.scopes else ", ".join(sorted(op.scopes - {"admin"})) or "admin"
     took = "" if op.asks_by_query else "JSON" if op.body == "json" else op.body
+    if op.open_query is not None:
+        took = "; ".join(filter(None, (took, "any parameters")))
+    if op.headers:
+        took = "; ".join(filter(None, (took, f"headers {', '.join(op.headers)}")))
     return f"| `{op.method} {op.path}` | {op.summary} | {scopes} | {took} | {'yes' if op.idempotent else ''} |"
 
 

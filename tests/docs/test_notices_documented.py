@@ -11,11 +11,12 @@ import pytest
 from rookery.base.notices import Code
 from rookery.network.model import NOTICES as OF_FEEDS
 from rookery.orders.intake_model import INTAKE_NOTICES as OF_ORDERS
+from rookery.tracking.codes.tables import NOTICES as OF_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reference" / "notices.md").read_text()
 ROWS = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", PAGE, re.MULTILINE))
-CODES = OF_FEEDS | OF_ORDERS
+CODES = OF_FEEDS | OF_ORDERS | OF_CODES
 
 
 def written_out() -> set[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from rookery.base.access import keys
 from rookery.base.clock import WALL
@@ -16,6 +18,7 @@ from rookery.base.operations import OPERATIONS, Operation
 from rookery.doors.http import examples
 from rookery.doors.http.openapi import schemas
 from rookery.terms.ids import ID, new_id
+from rookery.tracking.epcis.identifiers import sscc_uri
 from rookery.waybill.model import Scheme
 from rookery.waybill.rules.numbers import write_numbers
 
@@ -35,6 +38,20 @@ ADA = {
     "name": "Ada Example", "phone": "+49 30 901820",
     "lines": ["Straße 1"], "city": "Berlin", "postal_code": "10115", "country": "DE",
 }  # fmt: skip
+
+CONTEXT = ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld", {"rookery": "urn:rookery:epcis:"}]
+EVENT_ID = "urn:uuid:4f6c1f0e-7d55-4c0a-9a43-0c5a3f1f7a11"
+OWN_WORDS = {
+    "bizSteps": "https://shop.example/steps/own-1", "dispositions": "https://shop.example/states/own-1",
+    "readPoints": "https://shop.example/doors/own-1", "bizLocations": "https://shop.example/halls/own-1",
+    "eventTypes": "AssociationEvent",
+}  # fmt: skip
+"""What only the first shipper's event says, by the list under /epcis that it stands in."""
+STRAY = "340123450000000024"
+"""A number that the first courier scanned and no parcel has."""
+CODES = b"code,status,detail\nW7,in_transit,arrived\n"
+RAW = {"scans.codes.put": (CODES, "text/csv")}
+"""Bodies that are no JSON, with their kind, of operations whose query names things."""
 
 
 @dataclass
@@ -84,7 +101,74 @@ def build(served: Any) -> World:
     for name, make in MAKERS.items():
         if name not in world.owned:
             world.owned[name] = make(world)
+    _scan(world)
     return world
+
+
+def epc_of(world: World) -> str:
+    """The first shipper's parcel, as events name it."""
+    return sscc_uri(world.owned["number"])
+
+
+def _before(hours: float) -> str:
+    return (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+
+
+def event(kind: str, hours: float, **more: Any) -> dict[str, Any]:
+    """An EPCIS event of so many hours ago."""
+    return {"type": kind, "eventTime": _before(hours), "eventTimeZoneOffset": "+00:00", **more}
+
+
+def epcis(*events: dict[str, Any]) -> bytes:
+    """An EPCIS document."""
+    document = {"@context": CONTEXT, "type": "EPCISDocument", "schemaVersion": "2.0", "creationDate": _before(0)}
+    return json.dumps(document | {"epcisBody": {"eventList": list(events)}}).encode()
+
+
+def capture(world: World, who: str, *events: dict[str, Any]) -> str:
+    """The id of the job with which somebody captures events at once: all of them are new."""
+    told = world.ask(who, "POST", "/epcis/capture", epcis(*events), content_type="application/json")
+    assert told.status == 202, told.body[:600]
+    job = world.must(who, "GET", told.headers["location"])
+    assert (job["success"], job["added"]) == (True, len(events)), job
+    return job["captureID"]
+
+
+def _capture(world: World) -> str:
+    words, epc = OWN_WORDS, epc_of(world)
+    seen = event(
+        "ObjectEvent", 5, eventID=EVENT_ID, action="OBSERVE", epcList=[epc], bizStep=words["bizSteps"],
+        disposition=words["dispositions"], readPoint={"id": words["readPoints"]},
+        bizLocation={"id": words["bizLocations"]},
+    )  # fmt: skip
+    with_sensor = event(
+        "AssociationEvent", 4, action="ADD", parentID=epc, childEPCs=["urn:x-shop:sensor:own-1"]
+    )  # fmt: skip
+    return capture(world, "shop", seen, with_sensor)
+
+
+def _query(world: World) -> str:
+    world.must("shop", "POST", "/epcis/queries", {"name": "own-1", "query": {"EQ_bizStep": [OWN_WORDS["bizSteps"]]}})
+    return "own-1"
+
+
+def _token(world: World) -> str:
+    link = world.ask("shop", "GET", "/epcis/events?perPage=1").headers["link"]
+    found = re.search(r"nextPageToken=([\w-]+)", link)
+    assert found is not None, link
+    return found[1]
+
+
+def _scan(world: World) -> None:
+    """What its courier says of the first shipper's parcel, also by a code nobody knows, and of a stray number."""
+    scans = [
+        {"number": world.owned["number"], "at": _before(3), "code": "arrived", "id": "own-1"},
+        {"number": world.owned["number"], "at": _before(2), "code": "Z9"},
+        {"number": STRAY, "at": _before(2), "code": "arrived"},
+    ]
+    told = world.must("road", "POST", "/scans", {"scans": scans})
+    assert told["taken"] == 3, told
+    world.must("road", "PUT", "/scans/codes", CODES, content_type="text/csv")
 
 
 def _soon() -> str:
@@ -137,6 +221,11 @@ MAKERS: dict[str, Callable[[World], str]] = {
     "upload_id": _upload,
     "name": _template,
     "plan_id": lambda world: world.must("house", "POST", "/waves", {})["plan_id"],
+    "captureID": _capture,
+    "event_id": lambda world: EVENT_ID,
+    "value": epc_of,
+    "query_name": _query,
+    "token": _token,
 }
 """How something of the first shipper's is made, by the field that names one in a path or a body."""
 SHARED = {"feed_id"}
@@ -157,6 +246,8 @@ def other_id(like: str) -> str:
     """An id of the same kind that nobody has; of what has no such ids, another name or number."""
     if ID.fullmatch(like):
         return new_id(like[:3], WALL.now())
+    if like == OWN_WORDS["eventTypes"]:
+        return "TransformationEvent"
     if len(like) == 18 and like.isdecimal():  # an SSCC, with its right check digit
         return write_numbers(Scheme("sscc", "", 17, "gs1"), [int(like[:17]) + 1_000_000])[0]
     return like[:-1] + (str((int(like[-1]) + 1) % 10) if like[-1].isdecimal() else "x")
@@ -167,11 +258,19 @@ def ids_in(body: bytes) -> set[str]:
     return {found for found in re.findall(r"\b[a-z]{3}_[0-9a-z]{26}\b", body.decode("latin-1")) if found[:3] != "req"}
 
 
-def all_paths(op: Operation, owned: dict[str, str]) -> str:
-    """The operation's path with ids in it."""
+def named_by(op: Operation, owned: dict[str, str]) -> dict[str, str]:
+    """What the operation's path names of these: under /epcis, a value of the list it is in."""
+    named = {parameter: owned.get(parameter, "x_0") for parameter in op.in_path}
+    if "value" in named:
+        named["value"] = OWN_WORDS.get(op.path.split("/")[2], named["value"])
+    return named
+
+
+def all_paths(op: Operation, named: dict[str, str]) -> str:
+    """The operation's path with what it names in it."""
     path = op.path
     for parameter in op.in_path:
-        path = path.replace(f"{{{parameter}}}", owned.get(parameter, "x_0"))
+        path = path.replace(f"{{{parameter}}}", quote(named[parameter], safe=""))
     return path
 
 

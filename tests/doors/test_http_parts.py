@@ -128,6 +128,17 @@ def test_a_key_is_remembered_for_a_moment_and_not_beyond_its_end():
     assert asked == ["rk_right"] * 2
 
 
+def test_asking_in_vain_without_a_key_is_counted_by_address():
+    """Whoever asked too often for what is not there is not listened to for a while; others are."""
+    callers = Callers(Clock(lambda: NOW), misses=Buckets(rate=0.001, burst=3))
+    for _ in range(3):
+        assert callers.anybody("1.2.3.4").party_id == ""
+        callers.missed("1.2.3.4")
+    with pytest.raises(TooMany):
+        callers.anybody("1.2.3.4")
+    assert callers.anybody("5.6.7.8").party_id == ""
+
+
 def test_guesses_are_counted_by_address():
     """After too many wrong keys the next is not even looked at, and those of another address are."""
     callers, asked = Callers(Clock(lambda: NOW), guesses=Buckets(rate=0.001, burst=3)), []

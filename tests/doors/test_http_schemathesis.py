@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import schemathesis
-from crossing_world import ADA, MAKERS, World, build, order
+from crossing_world import ADA, CODES, CONTEXT, MAKERS, World, build, epcis, event, named_by, order
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
@@ -97,6 +99,11 @@ class Shop:
             return self.world.must("shop", "POST", "/keys", asked)["made"]["key_id"]
         if name in ("plan_id", "upload_id") and next(NUMBERS) % 2:
             return self.world.owned[name]
+        if name in ("captureID", "event_id", "token"):
+            return self.world.owned[name]
+        if name == "query_name":
+            made = {"name": self.reference(), "query": {}}
+            return self.world.must("shop", "POST", "/epcis/queries", made)["name"]
         if name == "feed_id":
             return self.world.must("shop", "GET", "/networks")["data"][0]["feed_id"]
         return MAKERS[name](self.world)
@@ -120,7 +127,16 @@ GOOD: dict[str, Callable[[Shop], dict[str, Any]]] = {
     "orders.update": lambda shop: {"service_id": "standard"},
 }
 """Of questions that name things, or need more than fits by luck, one that succeeds, without what stands in the path."""
-WITH_THINGS = sorted(op.name for op in OPERATIONS.values() if op.in_path or op.name in GOOD)
+GOOD_QUERY: dict[str, dict[str, str]] = {"track.get": {"postal_code": ADA["postal_code"]}}
+"""The same of what stands in a query."""
+_SEEN = event("ObjectEvent", 1, action="OBSERVE", epcList=["urn:x:thing:1"])
+GOOD_BYTES: dict[str, tuple[Any, str]] = {
+    "epcis.capture": (json.loads(epcis(_SEEN)), "application/ld+json"),
+    "epcis.events.create": ({"@context": CONTEXT, **_SEEN}, "application/json"),
+    "scans.codes.put": (CODES, "text/csv"),
+}
+"""The same of bodies that are whole documents or files, with their kind."""
+WITH_THINGS = sorted(op.name for op in OPERATIONS.values() if op.in_path or op.name in {**GOOD, **GOOD_BYTES})
 
 
 @pytest.fixture(scope="module")
@@ -138,15 +154,21 @@ def test_nothing_that_is_asked_of_real_things_breaks_the_document(name, shop: Sh
 
     def ask(case, data) -> None:
         for parameter in case.path_parameters or {}:
-            case.path_parameters[parameter] = shop.made(parameter)
+            named = named_by(OPERATIONS[name], shop.world.owned)
+            made = named["value"] if parameter == "value" else shop.made(parameter)
+            case.path_parameters[parameter] = quote(made, safe="")
         if isinstance(case.body, dict) and name in GOOD:
             good = GOOD[name](shop)
             made_up = data.draw(st.sets(st.sampled_from(sorted({*case.body, *good}))))
             kept = {field: value for field, value in case.body.items() if field in made_up}
             case.body = {field: value for field, value in good.items() if field not in made_up} | kept
+        if name in GOOD_BYTES and data.draw(st.booleans()):
+            content, media = GOOD_BYTES[name]
+            case.body, case.media_type = content, media
+        if name in GOOD_QUERY:
+            case.query = {**(case.query or {}), **GOOD_QUERY[name]}
         if not data.draw(st.booleans()):
-            for header in ("If-Match", "If-None-Match", "Idempotency-Key"):
-                case.headers.pop(header, None)
+            case.headers.clear()
         headers = {"Authorization": f"Bearer {shop.world.keys['shop']}"}
         told = case.call_and_validate(base_url=shop.world.served.url, headers=headers, checks=CHECKS, timeout=30)
         answered.add(told.status_code)

@@ -94,7 +94,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody with an API key."""
+    """Somebody with an API key, or, where it is "", without one."""
 
     url: str
     key: str
@@ -107,7 +107,7 @@ class Caller:
         return self.send("POST", path, body if isinstance(body, bytes) else json.dumps(body).encode(), **headers)
 
     def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-        told = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        told = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
         told |= {name.replace("_", "-").title(): value for name, value in headers.items()}
         request = urllib.request.Request(self.url + path, body, told, method=method)
         try:

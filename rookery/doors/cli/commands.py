@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 import rookery
+from rookery.doors.cli.archive import archive_app
 from rookery.doors.cli.audit import audit_app
 from rookery.doors.cli.capacity import EXAMPLES as OF_CAPACITY
 from rookery.doors.cli.capacity import capacity
@@ -73,6 +74,7 @@ app.add_typer(labels_app, name="labels")
 app.add_typer(vault_app, name="vault")
 app.add_typer(db_app, name="db")
 app.add_typer(audit_app, name="audit")
+app.add_typer(archive_app, name="archive")
 app.command(epilog=OF_SERVE)(serve)
 orders_app.command("import", epilog=IMPORT_EXAMPLES)(import_orders)
 network_app.command("publish", epilog=OF_PUBLISH)(publish)

@@ -21,6 +21,10 @@ HEADERS_S, HEADERS_BYTES = 10, 64 << 10
 """How long a request's headers may take to come, and how large they may be."""
 
 
+# acts work on a few hundred rows: handing these to other threads costs more than it saves. An operator's own word wins.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+
 def application():
     """The application of one worker process, opened over the data folder that the environment names."""
     from rookery.app import open_house

@@ -77,14 +77,14 @@ def build(server: Server, on_shutdown: Callable[[], None] = lambda: None) -> Cal
             on_shutdown()
 
     def refuse(request: Request, fault: HTTPException) -> Response:
-        response = problem_of(_as_ours(fault), request.scope["request_id"])  # type: ignore[typeddict-item]
+        response = problem_of(_as_ours(fault), request.scope)
         telemetry.REQUESTS.labels("none", response.status_code).inc()
         if isinstance(fault, MethodNotAllowedException):
             response.headers["Allow"] = places.methods(request.scope["path"])
         return response
 
     def confess(request: Request, fault: Exception) -> Response:
-        return telemetry.confessed(server.clock.now(), fault, request.scope["request_id"])  # type: ignore[typeddict-item]
+        return telemetry.confessed(server.clock.now(), fault, request.scope)
 
     app = Litestar(
         handlers,
@@ -115,7 +115,7 @@ async def _told(
     try:
         return Response(body(await act), media_type=media)
     except RookeryError as fault:
-        return problem_of(fault, request.scope["request_id"])  # type: ignore[typeddict-item]
+        return problem_of(fault, request.scope)
 
 
 def _as_ours(fault: HTTPException) -> RookeryError:

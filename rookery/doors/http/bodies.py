@@ -79,12 +79,17 @@ def refuse_kind(op: Operation, headers: Mapping[str, str]) -> None:
     """Raises NotTaken for a body that is compressed, or of another media type than the operation takes."""
     if headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
         raise NotTaken("body.encoded", "The body is compressed.", "send it as it is, without Content-Encoding")
-    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    media = media_of(headers)
     if op.body == "json":
         if media and media != "application/json" and not media.endswith("+json"):
             raise NotTaken("body.media", "The body is not JSON.", "send Content-Type: application/json")
     elif media and media not in (taken := op.body.split(", ")) and "*/*" not in taken:
         raise NotTaken("body.media", f"The body is none of {op.body}.", f"send Content-Type: {taken[0]}")
+
+
+def media_of(headers: Mapping[str, str]) -> str:
+    """The media type of a body without its parameters, in small letters; empty when none is told."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _too_large(op: Operation) -> TooLarge:

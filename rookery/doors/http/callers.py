@@ -25,20 +25,27 @@ MOST_KNOWN = 10_000
 class Callers:
     """Keys that were seen, and how often each caller asked. Used from the event loop alone.
 
-    each: of one key. unknown: of one address, where no key is asked for. guesses: wrong keys of one address; whoever
-    guesses too often is answered 429 before any look at the key.
+    each: of one key. unknown: of one address, where no key is asked for. guesses: wrong keys of one address; misses:
+    what one address asked for in vain where no key is asked for. Whoever guesses too often is answered 429 before any
+    look.
     """
 
     clock: Clock
     each: Buckets = field(default_factory=lambda: Buckets(rate=2000, burst=4000))
     unknown: Buckets = field(default_factory=lambda: Buckets(rate=200, burst=1000))
     guesses: Buckets = field(default_factory=lambda: Buckets(rate=0.5, burst=30))
+    misses: Buckets = field(default_factory=lambda: Buckets(rate=1, burst=300))
     _known: OrderedDict[bytes, tuple[float, Known]] = field(default_factory=OrderedDict)
 
     def anybody(self, address: str) -> Who:
         """Who asks where no key is asked for. Raises TooMany."""
+        self.misses.look(address, time.monotonic())
         self.unknown.take(address, time.monotonic())
         return NOBODY
+
+    def missed(self, address: str) -> None:
+        """Somebody without a key asked for what is not there, or not for them."""
+        self.misses.spend(address, time.monotonic())
 
     async def who(self, headers: Mapping[str, str], address: str, look_up: Callable[..., Awaitable[Any]]) -> Who:
         """Who asks, by their key. look_up: awaits `find_who` for a secret. Raises NotKnown, TooMany, Unavailable."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import psycopg
 from litestar import Request, Response
+from litestar.response.base import ASGIResponse
 
 from rookery.base.operations import PUBLIC, Operation, Who
 from rookery.base.performing import Answer, perform, refuse_who_may_not
@@ -14,11 +16,22 @@ from rookery.doors.http import telemetry
 from rookery.doors.http.bodies import Body
 from rookery.doors.http.callers import NOBODY
 from rookery.doors.http.etags import etag_of, seen_already
+from rookery.doors.http.families import refuse_who_reads_none
 from rookery.doors.http.headers import headers_of
 from rookery.doors.http.problems import problem_of
 from rookery.doors.http.reading import question
 from rookery.doors.http.server import Server, address_of
-from rookery.terms.errors import Later, RookeryError
+from rookery.terms.errors import Later, NotFound, RookeryError
+
+
+class Bare(Response[bytes]):
+    """An answer without a body, and so without a media type."""
+
+    def to_asgi_response(self, *given: Any, **named: Any) -> ASGIResponse:
+        """As the framework asks for it."""
+        told = super().to_asgi_response(*given, **named)
+        told.headers.pop("content-type", None)
+        return told
 
 
 async def answer_to(server: Server, op: Operation, request: Request) -> Response:
@@ -31,6 +44,7 @@ async def answer_to(server: Server, op: Operation, request: Request) -> Response
         try:
             headers = headers_of(request.scope)
             body = None if op.asks_by_query else Body(request.receive, headers)
+            refuse_who_reads_none(op.path, headers)
             who = await _who(server, op, request, headers)
             refuse_who_may_not(server.context(who), op)
             content = b"" if body is None else await body.read(op, server.slowest_body_s)
@@ -38,9 +52,11 @@ async def answer_to(server: Server, op: Operation, request: Request) -> Response
         except RookeryError as fault:
             if isinstance(fault.__cause__, psycopg.Error) and not isinstance(fault, Later):
                 telemetry.log_fault(server.clock.now(), fault.__cause__, request_id)  # a rule is missing somewhere
-            response = problem_of(fault, request_id)
+            if PUBLIC in op.scopes and isinstance(fault, NotFound):
+                server.callers.missed(address_of(request))
+            response = problem_of(fault, request.scope)
         except Exception as fault:
-            response = telemetry.confessed(server.clock.now(), fault, request_id)
+            response = telemetry.confessed(server.clock.now(), fault, request.scope)
         finally:
             telemetry.IN_FLIGHT.dec()
         status = response.status_code or 200
@@ -68,15 +84,16 @@ def _answered(
 ) -> Response:
     """Read the question, do it, write the answer; in a thread."""
     query = request.scope["query_string"]
-    ask = question(op, content, request.path_params, query, headers.get("if-match"))
+    ask = question(op, content, request.path_params, query, headers)
     place = request.scope["path"].encode("utf-8", "surrogatepass")
-    asked = b"\n".join((place, query, headers.get("if-match", "").encode("utf-8"), content))
+    told = [headers.get(name.lower(), "").encode("utf-8") for name in ("If-Match", *op.headers)]
+    asked = b"\n".join((place, query, *told, content))
     answer = perform(op, server.context(who, op), ask, asked, headers.get("idempotency-key"))
     return _response(op, answer, headers)
 
 
 def _response(op: Operation, answer: Answer, asked: Mapping[str, str]) -> Response:
-    headers = {}
+    headers = dict(answer.headers)
     if answer.again:
         telemetry.REPEATED.inc()
         headers["Idempotency-Replayed"] = "true"
@@ -85,6 +102,8 @@ def _response(op: Operation, answer: Answer, asked: Mapping[str, str]) -> Respon
         headers["ETag"] = etag
         if op.method == "GET" and seen_already(asked.get("if-none-match"), etag):
             return Response(None, status_code=304, headers=headers)
+    if answer.reply is None and op.media is None:
+        return Bare(b"", status_code=answer.status, headers=headers)
     media = _media_of(op.media, answer) if op.media is not None else "application/json"
     return Response(answer.body, status_code=answer.status, media_type=media, headers=headers)
 

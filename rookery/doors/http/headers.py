@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from rookery.base.clock import Clock
+from rookery.doors.http.families import headers_at
+from rookery.doors.http.paths import routed
 from rookery.terms.errors import Unreadable
 from rookery.terms.ids import new_id
 
@@ -24,13 +26,16 @@ EVERY = [
 
 
 def headers_of(scope: Any) -> dict[str, str]:
-    """A request's headers by small names. Raises Unreadable when one stands twice that decides something."""
+    """A request's headers by small names, those that stand several times as one list (RFC 9110, 5.3). Raises Unreadable
+    when one stands twice that decides something.
+    """
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
         key = name.decode("latin-1").lower()
         if key in found and key in ONCE:
             raise Unreadable("http.header_twice", f"The header {key} stands twice.", "send it once")
-        found[key] = value.decode("latin-1")
+        text = value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
     return found
 
 
@@ -65,14 +70,21 @@ def with_headers(app: App, clock: Clock, places: Places) -> App:
             await app(scope, receive, send)
             return
         request_id = new_id("req", clock.now())
-        scope["request_id"] = request_id
+        scope["request_id"], scope["path"] = request_id, routed(scope["raw_path"])
+        path, method = scope["path"], scope["method"]
 
         async def told(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *EVERY, (b"request-id", request_id.encode())]
+                of_family = headers_at(path, method, message["status"]).items()
+                message["headers"] = [
+                    *message["headers"],
+                    *EVERY,
+                    (b"request-id", request_id.encode()),
+                    *((name.lower().encode(), value.encode()) for name, value in of_family),
+                ]
             await send(message)
 
-        if scope["method"] == "OPTIONS" and (methods := places.methods(scope["path"])):
+        if method == "OPTIONS" and (methods := places.methods(path)):
             await told({"type": "http.response.start", "status": 204, "headers": [(b"allow", methods.encode())]})
             await send({"type": "http.response.body", "body": b""})
             return

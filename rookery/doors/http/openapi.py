@@ -10,6 +10,7 @@ import msgspec
 import rookery
 from rookery.base.operations import PUBLIC, Operation
 from rookery.doors.http import examples
+from rookery.doors.http.families import VERSION, family_of
 from rookery.doors.http.problems import MEDIA, TITLES, Problem
 
 REFERENCE = "#/components/schemas/{name}"
@@ -71,6 +72,10 @@ def problems_of(op: Operation) -> list[int]:
     fields = set(op.ask.__struct_fields__)
     if fields - _PAGING:  # something is named that may not exist
         told += [404]
+    if op.asks_by_query or op.body != "json":
+        told += [414]
+    if family_of(op.path) is not None:
+        told += [406]
     if not op.asks_by_query:
         told += [408, 413, 415]
     if op.kind == "command" or op.method == "POST" or op.media is not None:  # a file may still have to be written
@@ -115,8 +120,15 @@ def _parameters(op: Operation, fields: dict[str, Any], required: set[str], examp
         }
         | ({"example": example[name]} if name in example else {})
         for name in outside
-        if name not in ("content", "if_match")
+        if name in op.in_path or name not in _not_in_query(op)
     ]
+    told += [_taken_header(header, fields[name]) for header, name in op.headers.items()]
+    if op.open_query is not None:
+        told.append(_any_parameters(op.open_query, fields[op.open_query]))
+    if (family := family_of(op.path)) is not None:
+        for name in family.asked:
+            schema = {"type": "string", "pattern": VERSION}
+            told.append({"name": name, "in": "header", "required": False, "schema": schema})
     if op.idempotent:
         told.append(_header("Idempotency-Key", "The same key and question get the same reply, for 30 days.", 255))
     if "if_match" in fields:
@@ -131,7 +143,8 @@ def _body(
 ) -> dict[str, Any] | None:
     if op.body != "json":
         return {"required": True, "content": {media: {"schema": {}} for media in op.body.split(", ")}}
-    inside = {name: field for name, field in fields.items() if name not in (*op.in_path, "if_match")}
+    outside = {*op.in_path, "if_match", *op.headers.values()}
+    inside = {name: field for name, field in fields.items() if name not in outside}
     if not inside:
         return None
     needed = [name for name in inside if name in required]
@@ -142,15 +155,19 @@ def _body(
 
 
 def _responses(op: Operation, made: dict[str, Any], named: dict[str, Any]) -> dict[str, Any]:
-    if op.media is None:
+    content: dict[str, Any] = {}
+    if op.media is None and op.reply is not type(None):
         schema = made["reply"][op.name]
-        content: dict[str, Any] = {"application/json": {"schema": schema, "example": examples.of_reply(schema, named)}}
-    else:
+        content = {"application/json": {"schema": schema, "example": examples.of_reply(schema, named)}}
+    elif op.media is not None:
         content = {media: {"schema": {"type": "string", "format": "binary"}} for media in op.media.split(", ")}
     with_headers = ["Request-Id"] + ["ETag"] * versioned(op) + ["Idempotency-Replayed"] * op.idempotent
-    told: dict[str, Any] = {
-        str(op.status): {"description": op.summary, "headers": _told_headers(*with_headers), "content": content}
-    }
+    own = {name: {"description": text, "schema": {"type": "string"}} for name, text in op.reply_headers.items()}
+    told: dict[str, Any] = {}
+    for status, text in {op.status: op.summary, **op.other_statuses}.items():
+        told[str(status)] = {"description": text, "headers": _told_headers(*with_headers) | own}
+        if content and status != 204:
+            told[str(status)]["content"] = content
     if op.method == "GET" and versioned(op):
         told["304"] = {"description": "Not changed since the ETag in If-None-Match.", "headers": _told_headers("ETag")}
     problem = {MEDIA: {"schema": {"$ref": REFERENCE.format(name=Problem.__name__)}}}
@@ -159,7 +176,32 @@ def _responses(op: Operation, made: dict[str, Any], named: dict[str, Any]) -> di
         told[str(status)] = {
             "description": TITLES[status], "headers": _told_headers(*headers), "content": problem
         }  # fmt: skip
+    if (family := family_of(op.path)) is not None:
+        for answer in told.values():
+            answer["headers"] |= {name: {"schema": {"type": "string"}} for name in family.every}
     return told
+
+
+def _not_in_query(op: Operation) -> set[str]:
+    """Fields of a question that stand in no query string."""
+    return {"content", "if_match", *op.headers.values()} | {op.open_query or ""} | set(["media"] * op.takes_media)
+
+
+def _taken_header(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    """A header that a field takes; left out where the field could be null."""
+    schema = {key: value for key, value in field.items() if key not in ("default", "description")}
+    if "anyOf" in schema:
+        kinds = [kind for kind in schema["anyOf"] if kind != {"type": "null"}]
+        schema = kinds[0] if len(kinds) == 1 else schema | {"anyOf": kinds}
+    told = {"name": name, "in": "header", "required": False, "schema": schema}
+    return told | ({"description": field["description"]} if "description" in field else {})
+
+
+def _any_parameters(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    """Whatever else stands in the query string, each name once or several times."""
+    schema = {"type": "object", "additionalProperties": {"type": "string"}}
+    told = {"name": name, "in": "query", "required": False, "style": "form", "explode": True, "schema": schema}
+    return told | {"description": field.get("description", "Any other parameters, also several times each.")}
 
 
 def _told_headers(*names: str) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from litestar.response import Response
 from msgspec import UNSET, Struct, UnsetType
 
+from rookery.doors.http.families import family_of
 from rookery.terms.errors import Later, RookeryError
 from rookery.terms.notice import Fault
 
@@ -17,10 +20,12 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Not a method of this place",
+    406: "Not what you read",
     408: "Too slow",
     409: "Conflict",
     412: "Changed meanwhile",
     413: "Too large",
+    414: "Too long a query",
     415: "Not a kind that is taken",
     422: "Not usable",
     429: "Too many at once",
@@ -52,17 +57,17 @@ def faults_of(error: RookeryError) -> list[Fault]:
     return told
 
 
-def problem_of(error: RookeryError, request_id: str) -> Response:
-    """The reply that tells an error."""
-    faults = faults_of(error)
+def problem_of(error: RookeryError, scope: Any) -> Response:
+    """The reply that tells an error. scope: of the request, with its `request_id`."""
+    faults, family = faults_of(error), family_of(scope["path"])
     document = Problem(
-        type=f"/problems/{error.code}",
+        type=(family and family.problem_type(error)) or f"/problems/{error.code}",
         title=TITLES.get(error.status, "Problem"),
         status=error.status,
         detail=error.what,
         code=error.code,
         action=error.action,
-        request_id=request_id,
+        request_id=scope["request_id"],
         errors=faults[:MOST_FAULTS] or UNSET,
         more_errors=len(faults) - MOST_FAULTS if len(faults) > MOST_FAULTS else UNSET,
     )

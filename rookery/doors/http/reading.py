@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,71 +13,98 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from rookery.base.operations import Operation
+from rookery.doors.http.bodies import media_of
 from rookery.doors.http.etags import version_seen
 from rookery.doors.http.faults import faults_of, first_fault, invalid, unkeepable_value
+from rookery.doors.http.paths import value_of
 from rookery.terms.errors import InvalidInput, NotFound, Unreadable
 from rookery.terms.notice import Fault
 
 MOST_PARAMETERS = 100
+MOST_QUERY = 8 << 10
+"""Bytes of a query string."""
+MOST_NAME = 200
+"""Characters of the name of a parameter that may have any."""
 _ODD = re.compile(rb'\\u0000|"(?:000[01]|9999)-')
 """What may be something that cannot be kept: looked at closely then."""
 
 
-def question(op: Operation, content: bytes, path: Mapping[str, str], query: bytes, if_match: str | None = None) -> Any:
-    """What an operation asks, from a request's parts. query: the raw query string.
+class TooLong(InvalidInput):
+    """The query string is longer than what is taken."""
 
-    Raises NotFound for a malformed path, Unreadable, Changed, and InvalidInput with every fault.
+    status = 414
+
+
+def question(op: Operation, content: bytes, path: Mapping[str, str], query: bytes, headers: Mapping[str, str]) -> Any:
+    """What an operation asks, from a request's parts. query: the raw query string; headers: by small names.
+
+    Raises NotFound for a malformed path, Unreadable, TooLong, Changed, and InvalidInput with every fault.
     """
     outside = _from_path(op, path)
     taken = "if_match" in op.ask.__struct_fields__
-    version = version_seen(if_match, taken)
+    version = version_seen(headers.get("if-match"), taken)
     if version is not None:
         outside["if_match"] = version
+    faults = _take_headers(op, headers, outside)
+    if op.takes_media:
+        outside["media"] = media_of(headers) or op.body.partition(", ")[0]
     if op.asks_by_query:
-        return _from_query(op, query, outside)
+        return _from_query(op, query, outside, faults)
     if op.body != "json":
-        return _from_query(op, query, {**outside, "content": content})
+        return _from_query(op, query, {**outside, "content": content}, faults)
     if query:
         fault = Fault("query", "unknown_field", "no query is taken here", "send it in the body")
         raise InvalidInput("query.not_here", "No query is taken here.", "send it in the body", faults=[fault])
-    return _from_json(op, content or b"{}", outside)
+    return _from_json(op, content or b"{}", outside, faults)
 
 
 def _from_path(op: Operation, path: Mapping[str, str]) -> dict[str, Any]:
     """Malformed is as unknown: nobody learns from the answer which ids could be."""
     if not path:
         return {}
-    types = _types(op.ask)
+    types, values = _types(op.ask), {name: value_of(segment) for name, segment in path.items()}
     try:
-        if any(not value.isprintable() for value in path.values()):
+        if any(not value.isprintable() for value in values.values()):
             raise ValueError
-        return {name: msgspec.convert(value, types[name], strict=False) for name, value in path.items()}
+        return {name: msgspec.convert(value, types[name], strict=False) for name, value in values.items()}
     except ValueError:  # msgspec.ValidationError is one
         raise NotFound("http.no_such_place", "There is nothing at this path.", "see /openapi.json") from None
 
 
-def _from_query(op: Operation, query: bytes, outside: dict[str, Any]) -> Any:
-    values, faults = dict(outside), []
-    hidden = {*op.in_path, "if_match", "content"}
+def _take_headers(op: Operation, headers: Mapping[str, str], outside: dict[str, Any]) -> list[Fault]:
+    """Puts the headers that the operation takes to what stands outside of the body; their faults."""
+    faults, types = [], _types(op.ask)
+    for header, name in op.headers.items():
+        if (text := headers.get(header.lower())) is not None:
+            value, fault = _value(text, types[name], f"header.{header}")
+            if fault is None:
+                outside[name] = value
+            else:
+                faults.append(fault)
+    return faults
+
+
+def _from_query(op: Operation, query: bytes, outside: dict[str, Any], before: list[Fault]) -> Any:
+    values, faults = dict(outside), list(before)
+    hidden = {*op.in_path, "if_match", "content", *op.headers.values(), op.open_query, *["media"] * op.takes_media}
     fields = {field.encode_name: field for field in msgspec.structs.fields(op.ask) if field.encode_name not in hidden}
-    seen = set()
+    seen, others = set(), {}
     for name, text in _parsed(query):
         at = f"query.{name}" if name in fields else "query"
-        if name in seen:
+        if name not in fields and op.open_query is not None:
+            if not 0 < len(name) <= MOST_NAME:
+                faults.append(Fault(at, "out_of_range", "a parameter's name is empty or too long", "mend it"))
+            elif "\0" in name + text:
+                faults.append(Fault(at, "nul_character", "a parameter holds the character U+0000", "remove it"))
+            others.setdefault(name, []).append(text)
+        elif name in seen:
             faults.append(Fault(at, "given_twice", "it stands twice", "give it once"))
         elif name not in fields:
             known = ", ".join(fields) or "none"
             faults.append(Fault(at, "unknown_field", "there is a parameter that is none here", f"known ones: {known}"))
         else:
-            try:
-                value = msgspec.convert(text, fields[name].type, strict=False)
-                if isinstance(value, float) and not math.isfinite(value):
-                    faults.append(Fault(at, "out_of_range", "it is no finite number", "send a number"))
-                elif (wrong := unkeepable_value(value)) is not None:
-                    faults.append(Fault(at, *wrong))
-                values[fields[name].name] = value
-            except msgspec.ValidationError as fault:
-                faults.append(first_fault(fault, at))
+            values[fields[name].name], fault = _value(text, fields[name].type, at)
+            faults += [fault] if fault else []
         seen.add(name)
     faults += [
         Fault(f"query.{name}", "missing_value", "it is required", "give it")
@@ -86,49 +113,66 @@ def _from_query(op: Operation, query: bytes, outside: dict[str, Any]) -> Any:
     ]
     if faults:
         raise invalid(faults)
+    if op.open_query is not None:
+        values[op.open_query] = others
     try:
         return op.ask(**values)
     except (ValueError, TypeError):  # a rule of the type itself, about several fields
         raise invalid([Fault("query", "invalid", "these do not go together", "see what the operation says")]) from None
 
 
+def _value(text: str, kind: Any, at: str) -> tuple[Any, Fault | None]:
+    """A text as a value of a type, or what is wrong with it."""
+    try:
+        value = msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError as fault:
+        return None, first_fault(fault, at)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None, Fault(at, "out_of_range", "it is no finite number", "send a number")
+    wrong = unkeepable_value(value)
+    return value, Fault(at, *wrong) if wrong is not None else None
+
+
 def _parsed(query: bytes) -> list[tuple[str, str]]:
+    if len(query) > MOST_QUERY:
+        raise TooLong("query.too_long", f"The query string is longer than {MOST_QUERY >> 10} KiB.", "ask for less")
     try:
         return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
     except ValueError:
         raise Unreadable("query.malformed", "The query string is not UTF-8, or too long.", "encode it again") from None
 
 
-def _from_json(op: Operation, content: bytes, outside: dict[str, Any]) -> Any:
+def _from_json(op: Operation, content: bytes, outside: dict[str, Any], before: list[Fault]) -> Any:
     first = document = ask = None
     try:
-        if not outside:
+        if not outside and not op.headers:
             ask = msgspec.json.decode(content, type=op.ask)
         else:
             document = msgspec.json.decode(content)
-            _refuse_outside(document, outside)
+            _refuse_outside(document, {*outside, *op.headers.values()})
+            outside = msgspec.to_builtins(outside)
             ask = msgspec.convert({**document, **outside}, op.ask)
     except msgspec.ValidationError as fault:
         first = fault
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise _unreadable(fault) from None
     faults, odd = _looked_over(content)
-    if first is None and not odd:
+    if first is None and not odd and not before:
         return ask
     if document is None:
         document = _plain(content)
     if isinstance(document, dict):
         document = {**document, **outside}
-    faults += faults_of(op, document, first)
+    faults = [*before, *faults, *faults_of(op, document, first)]
     if faults:
         raise invalid(faults)
     return ask
 
 
-def _refuse_outside(document: Any, outside: Mapping[str, Any]) -> None:
+def _refuse_outside(document: Any, outside: Set[str]) -> None:
     if not isinstance(document, dict):
         raise invalid([Fault("$", "type", "an object is expected", "send {...}")])
-    if doubled := sorted(outside.keys() & document.keys()):
+    if doubled := sorted(outside & document.keys()):
         what = "it stands in the path or a header"
         raise invalid([Fault(f"$.{name}", "unknown_field", what, "leave it out here") for name in doubled])
 

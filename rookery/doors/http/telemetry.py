@@ -111,11 +111,11 @@ def _write_lines() -> None:
 threading.Thread(target=_write_lines, name="log", daemon=True).start()
 
 
-def confessed(at: datetime, fault: Exception, request_id: str) -> Response:
+def confessed(at: datetime, fault: Exception, scope: Any) -> Response:
     """The answer to a fault of our own: nothing of it but an id that finds it in the log."""
-    log_fault(at, fault, request_id)
-    ours = RookeryError("rookery.fault", "Rookery itself failed.", f"report it with the id {request_id}")
-    return problem_of(ours, request_id)
+    log_fault(at, fault, scope["request_id"])
+    ours = RookeryError("rookery.fault", "Rookery itself failed.", f"report it with the id {scope['request_id']}")
+    return problem_of(ours, scope)
 
 
 def log_fault(at: datetime, fault: BaseException, request_id: str) -> None:
