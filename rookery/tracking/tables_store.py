@@ -268,8 +268,9 @@ def claim(conn: psycopg.Connection, whose: pl.DataFrame, parcels: pl.DataFrame, 
         '   from {known} where e.epc = parcel.epc collate "C" and e.parcel_id is null and e.test = %(test)s'
         "     and (e.standing = 2 or exists (select from {may} where may.epc = e.epc and may.party_id = e.party_id))"
         "   returning e.epc, e.party_id, e.event_no),"
-        " gone as (delete from tracking.strays s using told where s.epc = told.epc and s.party_id = told.party_id"
-        "   and s.event_no = told.event_no and s.test = %(test)s)"
+        ' gone as (delete from tracking.strays s using {known} where s.epc = parcel.epc collate "C" and s.test = %(test)s'
+        "   and (exists (select from {may} where may.epc = s.epc and may.party_id = s.party_id)"
+        "     or exists (select from told where told.epc = s.epc and told.party_id = s.party_id)))"
         " select distinct epc from told"
     ).format(known=known, may=may)
     return [epc for (epc,) in conn.execute(query, {**values, **more, "test": test})]
