@@ -20,6 +20,7 @@ import rookery.flows.epcis_resources
 import rookery.flows.labelling
 import rookery.flows.numbering
 import rookery.flows.ordering
+import rookery.flows.overruling
 import rookery.flows.parcels
 import rookery.flows.people
 import rookery.flows.public_tracking
@@ -158,6 +159,7 @@ ACTS = (
     rookery.flows.labelling,
     rookery.flows.numbering,
     rookery.flows.ordering,
+    rookery.flows.overruling,
     rookery.flows.parcels,
     rookery.flows.people,
     rookery.flows.public_tracking,

@@ -136,7 +136,7 @@ def _refused_by_database(op: Operation, fault: psycopg.Error) -> RookeryError | 
     """What no rule of ours caught and the database refused: the asker's fault, told without any of its text, since
     that holds values. None when it is ours.
     """
-    if isinstance(fault, (psycopg.DataError, pg.CheckViolation)):
+    if isinstance(fault, (psycopg.DataError, pg.CheckViolation, pg.ProgramLimitExceeded)):
         what = "A value that was sent lies outside of what can be kept."
         return InvalidInput("database.value_refused", what, "look for absurd numbers, times and characters")
     if isinstance(fault, _AT_ONCE) and op.kind == "command":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import psycopg
@@ -17,6 +17,8 @@ from rookery.tracking.archive import Archive
 from rookery.tracking.capture import Batch, batch_of
 from rookery.tracking.epcis.documents import Sent
 
+EARLIEST = timedelta(days=30)
+"""So long before it was booked may a parcel have been scanned."""
 _STANDING = ((frozenset({"operator", "admin", "system"}), 2), (frozenset({"courier", "station"}), 1))
 
 
@@ -32,6 +34,7 @@ class Taken(Struct, frozen=True):
     numbers: dict[int, int]
     parcels: frozenset[str]  # canonical identifiers of those named that are parcels the party has to do with
     changed: list[str]  # parcels whose milestone is another now
+    doubted: frozenset[int]  # places of events of parcels that were booked long after
 
 
 def take(ctx: Context, sent: Sequence[Sent], *, capture_id: str | None = None, whole: bool = False) -> Taken:
@@ -43,12 +46,14 @@ def take(ctx: Context, sent: Sequence[Sent], *, capture_id: str | None = None, w
     who, now = ctx.who, ctx.clock.now()
     batch = batch_of(sent, who.party_id, who.test, now)
     if (whole and batch.faults) or batch.events.is_empty():
-        return Taken(len(sent), 0, batch.faults, {}, frozenset(), [])
+        return Taken(len(sent), 0, batch.faults, {}, frozenset(), [], frozenset())
     standing, archive = standing_of(who), ctx.part(Archive)
     with ctx.as_system() as conn:
         new = _without(batch, archive.known(conn, batch.events, now))
         parcels = subjects.known(conn, batch.epcs["epc"].unique().to_list(), who.test)
         involved = subjects.involved(conn, parcels)
+    new, doubted = _believed(new, parcels)
+    parcels = parcels.select(*lying.PARCELS)
     ours = parcels.join(involved.filter(party_id=who.party_id), on="epc", how="semi") if standing < 2 else parcels
     store.in_turn(ctx.conn, new, who.party_id, who.test)
     added = store.add(ctx.conn, new, party_id=who.party_id, test=who.test, now=now, capture_id=capture_id)
@@ -58,12 +63,27 @@ def take(ctx: Context, sent: Sequence[Sent], *, capture_id: str | None = None, w
             store.add_things(conn, new, added, party_id=who.party_id, test=who.test, standing=standing, parcels=ours)
             changed = _derive(conn, new, added, parcels, involved, who, standing, now, archive)
     numbers = dict(zip(added["i"], added["event_no"]))
-    return Taken(len(sent), added.height, batch.faults, numbers, frozenset(ours["epc"]), changed)
+    return Taken(len(sent), added.height, batch.faults, numbers, frozenset(ours["epc"]), changed, doubted)
 
 
 def standing_of(who: Who) -> int:
     """How far a party's word goes: 2 runs the network, 1 carries, 0 others."""
     return next((standing for scopes, standing in _STANDING if scopes & who.scopes), 0)
+
+
+def _believed(batch: Batch, parcels: pl.DataFrame) -> tuple[Batch, frozenset[int]]:
+    """A batch in which what is told of parcels (columns subjects.KNOWN) long before they were booked is not believed: a
+    device had lost its clock. And the places of those events.
+    """
+    booked = parcels.select("epc", "booked_at")
+    at = pl.col("event_at").str.to_datetime(time_unit="us", time_zone="UTC")
+    early = (at < pl.col("booked_at") - EARLIEST).fill_null(False)
+    epcs = batch.epcs.join(booked, on="epc", how="left", maintain_order="left").with_columns(early=early)
+    doubted = frozenset(epcs.filter("early")["i"])
+    if not doubted:
+        return batch, doubted
+    epcs = epcs.with_columns(doubt=pl.col("doubt") | pl.col("early")).drop("early", "booked_at")
+    return Batch(batch.events, epcs, batch.faults), doubted
 
 
 def _without(batch: Batch, known: Sequence[int]) -> Batch:
@@ -139,10 +159,10 @@ def refresh(
     """Work out anew where the parcels are that things (canonical identifiers) are, or that ever lay in them: what is
     known of these, or who has to do with them, is another now. As the system; returns those whose milestone changed.
     """
-    direct = subjects.known(conn, things, test)
+    direct = subjects.known(conn, things, test).select(*lying.PARCELS)
     states.enter(conn, direct, test, now)
     lying.hold(conn, things, EVER, test)
-    lying.change(conn, _NOBODY_MOVED, direct["epc"].to_list(), subjects.involved(conn, direct), test, archive)
+    lying.change(conn, _NOBODY_MOVED, things, subjects.involved(conn, direct), test, archive)
     met = pl.concat([direct, lying.beneath(conn, things, EVER, test)]).unique("epc")
     involved = subjects.involved(conn, met)
     kept = states.hold(conn, met, test)

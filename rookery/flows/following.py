@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import polars as pl
 import psycopg
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from rookery.base.operations import Context
 from rookery.flows import subjects
@@ -25,7 +25,10 @@ from rookery.waybill.rules.numbers import read_sscc
 
 MOST_STEPS = 1000
 """So many steps are shown at most; all of them count."""
+CUT = "older steps are not shown: only the newest are, those first that count"
 STRANGERS = "not_of_its_couriers"
+HIDDEN = "urn:rookery:hidden"
+"""Instead of the number of a parcel that is another's."""
 
 
 class Step(Struct, frozen=True):
@@ -117,12 +120,25 @@ def _followed(
     steps = {
         one["event_no"]: _step(one, reason, facts[one["event_no"]]) for one, reason in shown if one["event_no"] in facts
     }
+    if sees is not None:
+        _hide_parcels(conn, steps, sees, test)
     by = steps.get(state.event_no) if state.event_no is not None else None
-    cut = ["older steps are not shown: only the newest are, those first that count"] if len(shown) == MOST_STEPS else []
+    notices = [CUT] if len(shown) == MOST_STEPS else []
+    if parcel_state == "cancelled" and state.status not in (None, "cancelled", "pre_transit"):
+        notices.append("the parcel is cancelled, and was scanned all the same")
     return Followed(
         number, epc, parcel_id, shipment_id, owner_id, parcel_state, state.status, state.detail, state.at,
-        by.place if by else None, by.event_id if by else None, list(steps.values()), cut,
+        by.place if by else None, by.event_id if by else None, list(steps.values()), notices,
     )  # fmt: skip
+
+
+def _hide_parcels(conn: psycopg.Connection, steps: dict[int, Step], sees: str, test: bool) -> None:
+    """Leaves out the numbers of other shippers' parcels that a parcel is said to have lain in."""
+    every = {thing for one in steps.values() for thing in one.via}
+    others = subjects.known(conn, every, test).filter(pl.col("owner_id") != sees)["epc"]
+    for event_no, one in steps.items():
+        if hidden := set(one.via) & set(others):
+            steps[event_no] = structs.replace(one, via=[HIDDEN if thing in hidden else thing for thing in one.via])
 
 
 def _shown(judged: list[tuple[dict[str, Any], str | None]]) -> list[tuple[dict[str, Any], str | None]]:

@@ -21,7 +21,7 @@ from rookery.terms.errors import InvalidInput, NotAllowed, NotFound
 from rookery.terms.notice import Fault, Notice
 from rookery.tracking import tables_store
 from rookery.tracking.archive import Archive
-from rookery.tracking.codes.tables import CodeTable, builtin, builtins, read_table
+from rookery.tracking.codes.tables import USUAL, CodeTable, builtin, builtins, read_table
 from rookery.tracking.epcis.identifiers import number_of
 from rookery.tracking.tables_store import Explained, Version
 
@@ -54,7 +54,7 @@ def readings(ctx: Context, vocabulary: str | None) -> Readings:
 
     A party's own goes before the vocabulary it names, which is `rookery` where it names none. Raises InvalidInput.
     """
-    usual = _builtin(vocabulary or "rookery")
+    usual = _builtin(vocabulary or USUAL)
     own = tables_store.tables(ctx.conn, ctx.who.party_id, ctx.who.test, REREAD)
     if not own:
         return Readings(usual, [], None)
@@ -75,7 +75,7 @@ def _builtin(name: str) -> CodeTable:
 
 @lru_cache(maxsize=16)
 def _read(text: str) -> CodeTable:
-    return read_table(text, "codes.csv")
+    return read_table(text, "codes.csv", USUAL)
 
 
 class UnknownCode(Struct, frozen=True):
@@ -114,8 +114,8 @@ class NewTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TableTaken(Struct, frozen=True):
-    """What came of a table. version: None = it was only tried; explains: kept scans whose code it knows, leaves: those
-    whose code it does not.
+    """What came of a table. version: None = it was only tried; codes: its own, its base's not counted; explains: kept
+    scans whose code it knows, leaves: those whose code it does not.
     """
 
     party_id: str
@@ -130,6 +130,7 @@ class TableTaken(Struct, frozen=True):
 def put_table(ctx: Context, ask: NewTable) -> TableTaken:
     """Say what your codes mean, from now on and for the scans that were kept with codes nobody knew.
 
+    Where the table has no row for a code, it means what it means in `rookery`, or in the table that `# base:` names.
     The table counts as a new version; an old one sent again is how to go back, the one in force sent again changes
     nothing. With one fault in it, it is refused with all of them. `dry_run=true` tells what it would explain.
     """
@@ -146,9 +147,9 @@ def put_table(ctx: Context, ask: NewTable) -> TableTaken:
             version = tables_store.add_table(ctx.conn, party_id, test, text, now, ctx.who.party_id)
         if explains:
             _ask_to_explain(ctx.conn, party_id, test)
-        note(ctx, "scans.codes.put", party_id, version=version, codes=len(table.rows))
+        note(ctx, "scans.codes.put", party_id, version=version, codes=table.own)
     leaves = sum(waiting.values()) - explains
-    return TableTaken(party_id, version, len(table.rows), explains, leaves, list(table.notices))
+    return TableTaken(party_id, version, table.own, explains, leaves, list(table.notices))
 
 
 def _checked(content: bytes) -> tuple[str, CodeTable]:
@@ -164,7 +165,7 @@ def _checked(content: bytes) -> tuple[str, CodeTable]:
     if any(notice.severity == "error" for notice in table.notices):
         what = "The table has faults."
         raise InvalidInput("codes.invalid", what, "mend what `errors` lists and send it again", table.notices)
-    if not table.rows:
+    if not table.own:
         raise InvalidInput("codes.empty", "The table has no codes.", "write a row for each code", table.notices)
     return text, table
 

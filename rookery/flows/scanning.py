@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 import polars as pl
 from msgspec import Meta, Struct
 
@@ -21,14 +22,14 @@ from rookery.network.store import Feeds, find_active
 from rookery.terms.errors import TooLarge
 from rookery.terms.notice import Fault
 from rookery.tracking import tables_store
-from rookery.tracking.archive import Archive
+from rookery.tracking.archive import FRESH, Archive
 from rookery.tracking.capture import ANCIENT, SKEW
 from rookery.tracking.codes.tables import Meaning
 from rookery.tracking.epcis.contexts import Names
 from rookery.tracking.epcis.documents import Sent
 from rookery.tracking.epcis.hashing import event_hash, ni
 from rookery.tracking.epcis.identifiers import number_of
-from rookery.tracking.scans import CONTEXT, MOVES, Good, Scan, check, check_digit_fails, event_of, others
+from rookery.tracking.scans import CONTEXT, MOVES, Good, Scan, check, check_digit_fails, event_of, others, read
 
 MOST_SCANS = 5000
 MOST_NUMBERS = 20_000
@@ -42,10 +43,14 @@ WHO = ("courier", "station", "operator")
 State = Literal["taken", "repeated", "refused"]
 
 
+_, _NAMED = msgspec.json.schema_components([Scan])
+
+
 class ScansIn(Struct, frozen=True, forbid_unknown_fields=True):
     """Scans as a device has kept them. vocabulary: whose codes they are, for couriers without a table of their own."""
 
-    scans: Annotated[list[Scan], Meta(min_length=1, max_length=MOST_SCANS)]
+    # each is read by itself, so that one of a wrong type does not hold up the others
+    scans: Annotated[list[Any], Meta(min_length=1, max_length=MOST_SCANS, extra_json_schema={"items": _NAMED["Scan"]})]
     vocabulary: Annotated[str, Meta(max_length=60, examples=["rookery"])] | None = None
 
 
@@ -98,6 +103,14 @@ NOTICES: dict[str, ScanNotice] = {
             "time_ancient", "the instant lies before 2000: kept, and not believed",
             "set the device's clock, withdraw the scan and send it with its right time",
         ),
+        ScanNotice(
+            "time_before_booking", "the instant lies more than 30 days before the parcel was booked: not believed",
+            "set the device's clock, withdraw the scan and send it with its right time",
+        ),
+        ScanNotice(
+            "nothing_withdrawn", "no such scan of yours is kept: it counts if it comes later",
+            "if it was sent: withdraw it with all its fields as they were then",
+        ),
         ScanNotice("unknown_node", "the active network has no such node: kept", "check it against the network's nodes"),
         ScanNotice(
             "container_not_used", "the code says neither put in nor taken out: the container was noted alone",
@@ -120,14 +133,15 @@ def create(ctx: Context, ask: ScansIn) -> ScansTaken:
     codes = readings(ctx, ask.vocabulary)
     good: list[Good] = []
     refused: dict[int, list[Fault]] = {}
-    for place, scan in enumerate(ask.scans):
-        checked = check(place, scan)
+    for place, sent in enumerate(ask.scans):
+        scan = read(place, sent)
+        checked = check(place, scan) if isinstance(scan, Scan) else scan
         if isinstance(checked, Good):
             good.append(checked)
         else:
             refused[place] = checked
     means = {code: codes.now.find(code) for code in {one.scan.code for one in good}}
-    events = _events(ctx, good, codes, means, now)
+    events, idle = _events(ctx, good, codes, means, now)
     taken = take(ctx, [Sent(event, CONTEXT, f"$.scans[{one.place}]") for one, event in zip(good, events)])
     unkept = by_scan(taken.faults)
     kept = [one for one in good if one.place not in unkept]
@@ -135,7 +149,7 @@ def create(ctx: Context, ask: ScansIn) -> ScansTaken:
     _keep_aside(ctx, good, means, taken, strays)
     refused |= unkept
     results = [ScanResult(place, "refused", None, [], faults) for place, faults in refused.items()]
-    for i, told in _notices(ctx, good, means, taken, strays, now).items():
+    for i, told in _notices(ctx, good, means, taken, strays, idle, now).items():
         if good[i].place in unkept:
             continue
         state: State = "taken" if i in taken.numbers else "repeated"
@@ -145,11 +159,14 @@ def create(ctx: Context, ask: ScansIn) -> ScansTaken:
     return ScansTaken(taken.added, len(kept) - taken.added, len(refused), results)
 
 
-def _refuse_too_many(scans: Sequence[Scan]) -> None:
-    """Raises TooLarge with the scan at which a batch names more numbers than are taken at once."""
+def _refuse_too_many(scans: Sequence[Any]) -> None:
+    """Raises TooLarge with the scan at which a batch, as it was sent, names more numbers than are taken at once."""
     named = 0
     for place, scan in enumerate(scans):
-        named += 1 + (scan.container is not None) + len(scan.contents)
+        named += 1
+        if isinstance(scan, dict):
+            contents = scan.get("contents")
+            named += (scan.get("container") is not None) + (len(contents) if isinstance(contents, list) else 0)
         if named > MOST_NUMBERS:
             what = f"The scans name more than {MOST_NUMBERS:,} numbers."
             at = Fault(
@@ -174,9 +191,11 @@ _OF_SCAN = re.compile(r"\$\.scans\[(\d+)\]")
 
 def _events(
     ctx: Context, good: list[Good], codes: Readings, means: dict[str, Meaning | None], now: datetime
-) -> list[dict[str, Any]]:
-    """The events of scans. One that came before stays what it was then, though its code may mean something else by now:
-    else it would not be the same event, and what is withdrawn would not be found.
+) -> tuple[list[dict[str, Any]], set[int]]:
+    """The events of scans; and the places, among the good ones, of those that withdraw what is not there.
+
+    A scan that came before stays what it was then, though its code may mean something else by now: else it would not be
+    the same event, and what is withdrawn would not be found.
     """
     meant = {
         code: others([*(table.find(code) for table in codes.before), None], means[code]) if codes.since else []
@@ -191,21 +210,48 @@ def _events(
         # what was scanned after the table began to count can have come under no other, unless its clock is wrong
         older = codes.since is not None and not codes.since + SKEW < one.at <= now + SKEW
         again = meant[code] if older else []
-        if again or (withdrawn and one.withdrawn_at is None):
+        if again or withdrawn:
             read = [events[i], *(event_of(one, meaning, withdrawn) for meaning in again)]
             sought[i] = [(event_hash(event, names), event) for event in read]
     if not sought:
-        return events
+        return events, set()
     times = [good[i].at for i in sought]
     hashes = [digest for found in sought.values() for digest, _ in found]
     before = tables_store.kept_before(ctx.conn, hashes, min(times), max(times), ctx.who.party_id, ctx.who.test)
+    missed: dict[int, bytes] = {}
     for i, found in sought.items():
         digest, event = next((one for one in found if one[0] in before), found[0])
-        declared = before.get(digest)
-        if declared is not None and good[i].scan.withdraws and good[i].withdrawn_at is None:
-            event["errorDeclaration"]["declarationTime"] = declared.astimezone(UTC).isoformat()
+        kept = before.get(digest, _NOTHING)
+        if kept.declared_at is not None and good[i].scan.withdraws and good[i].withdrawn_at is None:
+            event["errorDeclaration"]["declarationTime"] = kept.declared_at.astimezone(UTC).isoformat()
+        if good[i].scan.withdraws and not kept.itself:
+            missed[i] = digest
         events[i] = event
-    return events
+    return events, _idle(ctx, good, events, missed, now) if missed else set()
+
+
+_NOTHING = tables_store.Kept(False, None)
+
+
+def _idle(
+    ctx: Context, good: list[Good], events: list[dict[str, Any]], missed: dict[int, bytes], now: datetime
+) -> set[int]:
+    """Of the withdrawals that found no scan kept, those whose scan is not in the batch either; where something is
+    archived, of those scans alone that are too young for it.
+    """
+    whose = {(good[i].at, good[i].epcs[0]) for i in missed}
+    names = Names.of(CONTEXT)
+    beside = {
+        event_hash(events[i], names)
+        for i, one in enumerate(good)
+        if not one.scan.withdraws and (one.at, one.epcs[0]) in whose
+    }
+    lost = {i for i, digest in missed.items() if digest not in beside}
+    if any(good[i].at < now - FRESH for i in lost):
+        with ctx.as_system() as conn:
+            archived = bool(ctx.part(Archive).holding(conn).files)
+        lost = {i for i in lost if not archived or good[i].at >= now - FRESH}
+    return lost
 
 
 def _strays(ctx: Context, good: list[Good], taken: Taken) -> frozenset[str]:
@@ -227,6 +273,7 @@ def _notices(
     means: dict[str, Meaning | None],
     taken: Taken,
     strays: frozenset[str],
+    idle: set[int],
     now: datetime,
 ) -> dict[int, list[str]]:
     """Codes of what is to be told of scans, by their place among the good ones."""
@@ -249,6 +296,10 @@ def _notices(
             told.append("time_in_future")
         elif one.at < ANCIENT:
             told.append("time_ancient")
+        elif i in taken.doubted and not taken.parcels.isdisjoint(one.epcs):  # of others' parcels it tells nothing
+            told.append("time_before_booking")
+        if i in idle:
+            told.append("nothing_withdrawn")
         if one.scan.node in nowhere:
             told.append("unknown_node")
         if told:

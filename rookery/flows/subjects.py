@@ -11,17 +11,18 @@ from rookery.base import sets
 from rookery.tracking.epcis.identifiers import number_of
 from rookery.tracking.lying import PARCELS
 
+KNOWN = {**PARCELS, "booked_at": pl.Datetime("us", "UTC")}
 INVOLVED = {"epc": pl.String, "party_id": pl.String}
 
 
 def known(conn: psycopg.Connection, epcs: Iterable[str], test: bool) -> pl.DataFrame:
-    """The parcels among canonical identifiers (columns PARCELS). As the system."""
+    """The parcels among canonical identifiers (columns KNOWN). As the system."""
     numbers = {number: epc for epc in epcs if (number := number_of(epc)) is not None}
     rows = conn.execute(
-        "select number, parcel_id, party_id from orders.parcels where number = any(%s) and test = %s",
+        "select number, parcel_id, party_id, created_at from orders.parcels where number = any(%s) and test = %s",
         (list(numbers), test),
     )
-    return pl.DataFrame([(numbers[number], *more) for number, *more in rows], schema=PARCELS, orient="row")
+    return pl.DataFrame([(numbers[number], *more) for number, *more in rows], schema=KNOWN, orient="row")
 
 
 def involved(conn: psycopg.Connection, parcels: pl.DataFrame) -> pl.DataFrame:

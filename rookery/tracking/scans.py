@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 from urllib.parse import quote
 
 import msgspec
@@ -68,6 +68,42 @@ class Scan(Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[str | None, _text("Your own id of the scan.", "S-1")] = None
     withdraws: Annotated[Withdraws | None, Meta(description="The very same scan, now declared wrong.")] = None
     withdrawn_at: Annotated[str | None, _text("When it was; by default now.", "2026-03-02T09:00:00Z")] = None
+
+
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(Scan)}
+_ORDINARY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}")
+
+
+def read(place: int, sent: Any) -> Scan | list[Fault]:
+    """A scan from JSON values, or everything that is wrong with it. place: where it stands in its batch."""
+    try:
+        return msgspec.convert(sent, Scan)
+    except msgspec.ValidationError:
+        at = f"$.scans[{place}]"
+        if not isinstance(sent, dict):
+            return [Fault(at, "type", "it is no object", "send {...} with number, at and code")]
+    faults: list[Fault] = []
+    good: dict[str, Any] = {}
+    for name, value in sent.items():
+        if name not in _TYPES:
+            shown = name if _ORDINARY.fullmatch(name) else "?"
+            what = ("unknown_field", "there is no such field", "leave it out or mend its name")
+            faults.append(Fault(f"{at}.{shown}", *what))
+            continue
+        try:
+            good[name] = msgspec.convert(value, _TYPES[name])
+        except msgspec.ValidationError as error:
+            told, _, inside = str(error).partition(" - at `$")
+            if told.startswith("Invalid enum"):
+                what = ("enum", "it is none of the reasons", f"use {' or '.join(get_args(Withdraws))}, or leave it out")
+            else:
+                what = ("type", told, "mend it as the schema says")
+            faults.append(Fault(f"{at}.{name}{inside.rstrip('`')}", *what))
+    checked = check(place, Scan(**good))
+    if not isinstance(checked, Good):  # what is missing only because it was left out just now is told already
+        wrong = {f"{at}.{name}" for name in sent.keys() - good.keys()}
+        faults += [fault for fault in checked if fault.at not in wrong]
+    return faults
 
 
 class Good(NamedTuple):

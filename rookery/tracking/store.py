@@ -5,6 +5,7 @@ Within the transaction of the connection: `add` as the party that captured them,
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import polars as pl
@@ -13,6 +14,7 @@ from psycopg import sql
 
 from rookery.base import sets
 from rookery.tracking.capture import EPCS, EVENTS, NONE, Batch
+from rookery.tracking.reading import OF_NUMBER
 
 _KEPT = {name: kind for name, kind in EVENTS.items() if name != "i"}
 _NAMED = {name: kind for name, kind in EPCS.items() if name != "i"}
@@ -111,3 +113,36 @@ def withdraw(conn: psycopg.Connection, batch: Batch, added: pl.DataFrame) -> pl.
     ).format(first=sql.Literal(min(instants)), last=sql.Literal(max(instants)))
     found = conn.execute(change, (list(numbers), list(instants))).fetchall()
     return pl.DataFrame(found, schema={"epc": pl.String}, orient="row").unique()
+
+
+def find_events(conn: psycopg.Connection, event_id: str, test: bool) -> list[tuple[int, datetime]]:
+    """Events (number, instant) by an id as it is told: as sent, the hash's, or made of the number."""
+    number = event_id.removeprefix(OF_NUMBER)
+    digest = event_id.removeprefix("ni:///sha-256;").partition("?")[0].lower()
+    hashed = event_id.startswith("ni:") and re.fullmatch("[0-9a-f]{64}", digest)
+    numbered = event_id.startswith(OF_NUMBER) and re.fullmatch("[0-9]{1,18}", number)
+    rows = conn.execute(
+        "select event_no, event_at from tracking.events where test = %(test)s"
+        " and (event_id = %(id)s or hash = %(hash)s or event_no = %(number)s)",
+        {
+            "test": test, "id": event_id, "hash": bytes.fromhex(digest) if hashed else None,
+            "number": int(number) if numbered else None,
+        },
+    )  # fmt: skip
+    return rows.fetchall()
+
+
+def overrule(conn: psycopg.Connection, events: list[tuple[int, datetime]], overruled: bool, test: bool) -> list[str]:
+    """Has events count no more, or as they would have; returns the things that they name."""
+    rows = conn.execute(
+        "update tracking.event_epcs e set withdrawn = %(overruled)s or exists (select from tracking.events v"
+        "     join tracking.events d on d.mark = v.mark and d.event_at = v.event_at and d.declared_at <> '-infinity'"
+        "   where v.event_no = e.event_no and v.event_at = e.event_at)"
+        " from unnest(%(numbers)s::bigint[], %(instants)s::timestamptz[]) as g (event_no, event_at)"
+        " where e.event_no = g.event_no and e.event_at = g.event_at and e.test = %(test)s returning e.epc",
+        {
+            "overruled": overruled, "numbers": [no for no, _ in events], "instants": [at for _, at in events],
+            "test": test,
+        },
+    )  # fmt: skip
+    return sorted({epc for (epc,) in rows})

@@ -115,16 +115,23 @@ def holders(conn: psycopg.Connection, epcs: Sequence[str], test: bool) -> set[st
     return {epc for (epc,) in rows}
 
 
+class Kept(NamedTuple):
+    """What is kept of a scan: whether it is itself, and when it was declared wrong."""
+
+    itself: bool
+    declared_at: datetime | None
+
+
 def kept_before(
     conn: psycopg.Connection, hashes: Sequence[bytes], first: datetime, last: datetime, party_id: str, test: bool
-) -> dict[bytes, datetime | None]:
-    """Those of the hashes that events of the party have which happened within these instants; when one was declared."""
+) -> dict[bytes, Kept]:
+    """Those of the hashes that events of the party have which happened within these instants."""
     rows = conn.execute(
-        "select hash, max(nullif(declared_at, '-infinity')) from tracking.events where hash = any(%s)"
-        " and event_at between %s and %s and party_id = %s and test = %s group by hash",
+        "select hash, bool_or(declared_at = '-infinity'), max(nullif(declared_at, '-infinity')) from tracking.events"
+        " where hash = any(%s) and event_at between %s and %s and party_id = %s and test = %s group by hash",
         (list(hashes), first, last, party_id, test),
     )
-    return {bytes(digest): declared for digest, declared in rows}
+    return {bytes(digest): Kept(itself, declared) for digest, itself, declared in rows}
 
 
 def unknown_codes(conn: psycopg.Connection, party_id: str | None, test: bool, after: int, limit: int) -> list[Unknown]:
@@ -268,8 +275,8 @@ def claim(conn: psycopg.Connection, whose: pl.DataFrame, parcels: pl.DataFrame, 
         '   from {known} where e.epc = parcel.epc collate "C" and e.parcel_id is null and e.test = %(test)s'
         "     and (e.standing = 2 or exists (select from {may} where may.epc = e.epc and may.party_id = e.party_id))"
         "   returning e.epc, e.party_id, e.event_no),"
-        ' gone as (delete from tracking.strays s using {known} where s.epc = parcel.epc collate "C" and s.test = %(test)s'
-        "   and (exists (select from {may} where may.epc = s.epc and may.party_id = s.party_id)"
+        ' gone as (delete from tracking.strays s using {known} where s.epc = parcel.epc collate "C"'
+        "   and s.test = %(test)s and (exists (select from {may} where may.epc = s.epc and may.party_id = s.party_id)"
         "     or exists (select from told where told.epc = s.epc and told.party_id = s.party_id)))"
         " select distinct epc from told"
     ).format(known=known, may=may)

@@ -197,6 +197,7 @@ def test_who_may_not_is_refused_before_anything(desk: Desk):
     [
         ("select 9223372036854775807 + 1", InvalidInput),
         ("select 'x'::timestamptz", InvalidInput),
+        ("select repeat('x', 2000000000)", InvalidInput),
         ("insert into base.parties values ('pty_1', '', null, '{}', '2026-01-01Z')", InvalidInput),
         ("insert into base.parties select 'pty_1', 'x', null, '{}', '2026-01-01Z' from (values (1), (2)) t", Conflict),
         ("select no_such_column from base.parties", psycopg.errors.UndefinedColumn),

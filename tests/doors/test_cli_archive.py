@@ -65,6 +65,7 @@ def test_a_month_goes_is_checked_and_comes_back(data: Path):
     assert rookery(data, "verify") == {"holds": True, "findings": []}
     back = rookery(data, "restore", month["month"])
     assert (back["events"], back["epcs"]) == (2, 3)
+    assert "No month is archived." in rookery(data, "list", as_json=False)
     assert rookery(data, "list")["months"] == [] and not list((data / "archive").rglob("*.parquet"))
 
 

@@ -120,6 +120,21 @@ def test_query_strings_are_read_strictly(served, admin):
     assert served.ask("POST", "/parties?name=x", {"name": "x"}, key=admin).code == "query.not_here"
 
 
+def test_a_parameter_s_fault_tells_what_would_do(served):
+    """A word that is none of a list's is answered with the list, a time whose + became a blank with %2B; nothing of
+    what was sent is repeated.
+    """
+    key = served.new_key("merchant")
+    told = served.ask("GET", "/trackers?status=lost4711&since=2026-12-01T00:00:00+01:00", key=key)
+    status, since = told.json["errors"]
+    assert (status["at"], status["message"]) == ("query.status", "it is none of the values taken here")
+    assert "in_transit, " in status["remedy"] and "on_hold" in status["remedy"]
+    assert since["at"] == "query.since" and "a + is written %2B" in since["remedy"]
+    assert b"4711" not in told.body
+    for since in ("2026-12-01T00:00:00%2B01:00", "2026-12-01T00:00:00Z"):
+        assert served.ask("GET", f"/trackers?status=on_hold&since={since}", key=key).status == 200
+
+
 @pytest.mark.parametrize(
     "place", ["%00", "%ff", "%ed%a0%80", "x" * 3000, "'%20or%201=1", "..%2f..", "key_0", "%0d%0ax"]
 )

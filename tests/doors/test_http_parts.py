@@ -136,6 +136,12 @@ def test_asking_in_vain_without_a_key_is_counted_by_address():
         callers.missed("1.2.3.4")
     with pytest.raises(TooMany):
         callers.anybody("1.2.3.4")
+    callers = Callers(Clock(lambda: NOW))
+    for _ in range(400):
+        callers.missed("1.2.3.4")
+    with pytest.raises(TooMany) as told:
+        callers.anybody("1.2.3.4")
+    assert told.value.what == "Too much was asked in vain from this address."
     assert callers.anybody("5.6.7.8").party_id == ""
 
 

@@ -50,14 +50,25 @@ def test_a_batch_is_answered_scan_by_scan(served: Served, courier):
     assert (again.json["repeated"], again.json["refused"]) == (1, 1)
 
 
-def test_the_whole_is_refused_for_what_is_no_batch(served: Served, courier):
-    """Wrong types, unknown fields, none and too many scans: all faults, and nothing is kept."""
+def test_a_scan_of_the_wrong_type_is_refused_alone(served: Served, courier):
+    """A number that is no text, no instant, a field that there is not: told with their places, and the others go on."""
     told = send(served, courier, scan("P-1003"), {"number": 5, "at": None, "code": "x", "colour": "red"})
-    assert told.status == 422
-    assert {fault["at"] for fault in told.json["errors"]} >= {"$.scans[1].number", "$.scans[1].at"}
+    assert (told.status, told.json["taken"], told.json["refused"]) == (200, 1, 1)
+    faults = {fault["at"] for fault in told.json["results"][-1]["faults"]}
+    assert faults == {"$.scans[1].number", "$.scans[1].at", "$.scans[1].colour"}
+    asked = served.ask("GET", "/openapi.json").json["components"]["schemas"]["ScansIn"]["properties"]["scans"]
+    assert {"number", "at", "code"} <= asked["items"]["properties"].keys() and asked["maxItems"] == 5000
+
+
+def test_the_whole_is_refused_for_what_is_no_batch(served: Served, courier):
+    """None and too many scans, fields beside them, what no database keeps: all faults, and nothing is kept."""
     assert send(served, courier).status == 422
     assert send(served, courier, *[scan("P-1003")] * 5001).status == 422
+    assert send(served, courier, scan("P-1003"), colour="red").json["errors"][0]["at"] == "$.colour"
     assert send(served, courier, scan("P-1003"), vocabulary="nobody").json["errors"][0]["at"] == "$.vocabulary"
+    for odd in (scan("P-1003", "a\0"), scan("P-1003") | {"at": "0001-01-01T00:00:00Z"}):
+        told = send(served, courier, scan("P-1003"), odd)
+        assert told.status == 422 and all(fault["at"].startswith("$.scans[1].") for fault in told.json["errors"])
     assert served.ask("POST", "/scans", b"{", key=courier).status == 400
 
 

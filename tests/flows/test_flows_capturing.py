@@ -366,3 +366,47 @@ def test_what_was_captured_before_the_parcel_was_let_to_its_sender_counts_then(w
     assert world.follow(epc).detail == "departed" and world.kept(epc)[1] == "departed"  # type: ignore[index]
     with world.record.context(SHOP, readonly=True) as ctx:
         assert ctx.conn.execute("select count(*) from tracking.event_epcs where epc = %s", (epc,)).fetchone() == (1,)
+
+
+def test_what_happened_long_before_the_booking_is_not_believed(world: World):
+    """A device whose clock stands at 2010 delivers nothing that was booked in 2026, itself or by way of a bag."""
+    epc = world.parcel()
+    wrong = {**scan("receiving", 0, epc), "eventTime": "2010-01-01T00:00:07Z"}
+    world.capture(world.red, wrong)
+    world.capture(world.blue, scan("departing", 3, epc, place="A"))
+    told = world.follow(epc)
+    assert (told.status, [one.reason for one in told.steps]) == ("in_transit", ["time_not_believed", None])
+    assert world.kept(epc)[0] == "in_transit"  # type: ignore[index]
+
+
+def test_another_shippers_parcel_is_not_named_as_a_container(world: World):
+    """Whoever reads that a parcel lay in another's parcel is not told its number."""
+    mine, theirs = world.parcel(RIVAL), world.parcel(SHOP)
+    world.capture(HOUSE, pack(1, theirs, mine), scan("departing", 2, theirs, place="A"))
+    assert [one.via for one in world.follow(mine, RIVAL).steps] == [[], ["urn:rookery:hidden"]]
+    assert world.follow(mine, HOUSE).steps[1].via == [theirs]
+
+
+def test_who_runs_the_network_overrules_an_event_and_takes_that_back(world: World):
+    """A delivery that nobody takes back counts no more, a bag's departure neither; undone, both count as before."""
+    from rookery.flows.overruling import Overruling, overrule_event
+
+    epc = world.parcel()
+    bag = "urn:rookery:number:OV1"
+    world.capture(world.blue, pack(1, bag, epc), scan("departing", 2, bag, place="A"))
+    world.capture(world.red, scan("receiving", 3, epc, place="B"))
+
+    def overrule(event_id: str, overruled: bool = True) -> int:
+        with world.record.context(HOUSE) as ctx:
+            return overrule_event(ctx, Overruling(event_id, overruled)).parcels
+
+    delivery = world.follow(epc, HOUSE).event_id
+    assert overrule(delivery) == 1
+    told = world.follow(epc)
+    assert told.detail == "departed" and world.kept(epc)[1] == "departed"  # type: ignore[index]
+    assert overrule(told.event_id) == 1 and world.kept(epc)[1] == "bagged"  # type: ignore[index]
+    packing = world.follow(epc, HOUSE).event_id
+    assert overrule(packing) == 1 and world.kept(epc) == (None, None, None)
+    for event_id in (packing, told.event_id, delivery):
+        assert overrule(event_id, False) == 1
+    assert world.kept(epc)[0] == world.follow(epc).status == "delivered"  # type: ignore[index]

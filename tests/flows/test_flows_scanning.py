@@ -44,7 +44,7 @@ def one(number: str, hours: float, code: str, node: str | None = "A", **more: An
     return {"number": number.rsplit("/", 1)[-1], "at": at(hours), "code": code, "node": node, **more}
 
 
-def send(world: World, who: Who, *scans: dict[str, Any], **more: Any) -> dict[str, Any]:
+def send(world: World, who: Who, *scans: Any, **more: Any) -> dict[str, Any]:
     return world.record.do("scans.create", who, scans=list(scans), **more)
 
 
@@ -125,6 +125,69 @@ def test_the_malformed_ones_are_refused_alone(world: World):
     assert said(send(world, world.blue, one(epc, 3, "??"))) == [(0, "repeated", ["unknown_code"])]
 
 
+def test_a_scan_of_the_wrong_type_holds_up_no_other(world: World):
+    """Each is read by itself: all its faults are told where they are, those of its good fields too."""
+    epc = world.parcel()
+    bad = {"number": 7, "at": None, "code": "", "node": "A", "colour": "red", "na me": 1, "contents": ["P-1", 2]}
+    told = send(
+        world, world.blue, bad, one(epc, 1, "accepted"), "scan", None, one(epc, 2, "departed") | {"at": 5},
+        one(epc, 3, "departed") | {"withdraws": "Ada Example"},
+        one(epc, 2, "departed") | {"at": "0001-01-01T00:00:00Z"},
+    )  # fmt: skip
+    assert (told["taken"], told["repeated"], told["refused"]) == (1, 0, 6)
+    faults = {it["scan"]: [(fault["at"], fault["code"]) for fault in it["faults"]] for it in told["results"]}
+    assert faults == {
+        0: [
+            ("$.scans[0].number", "type"), ("$.scans[0].at", "type"), ("$.scans[0].colour", "unknown_field"),
+            ("$.scans[0].?", "unknown_field"), ("$.scans[0].contents[1]", "type"), ("$.scans[0].code", "missing_value"),
+        ],
+        2: [("$.scans[2]", "type")], 3: [("$.scans[3]", "type")], 4: [("$.scans[4].at", "type")],
+        5: [("$.scans[5].withdraws", "enum")], 6: [("$.scans[6].at", "bad_timestamp")],
+    }  # fmt: skip
+    assert "Ada" not in str(told)  # what was sent is not said again
+    assert world.follow(epc).detail == "accepted"
+
+
+def test_our_words_hold_beside_a_couriers_own(world: World, courier: Who):
+    """A table of its own takes none of the standard words away, unless it says so."""
+    epc = world.parcel()
+    told = put(world, courier, TABLE)
+    assert (told.version, told.codes) == (1, 3)
+    assert (
+        send(world, courier, one(epc, 1, "10"), one(epc, 2, "departed"), one(epc, 3, "in_transit/arrived"))["results"]
+        == []
+    )
+    assert world.follow(epc).detail == "arrived"
+    put(world, courier, "# base: none\n" + TABLE)
+    assert said(send(world, courier, one(epc, 4, "nobody_home"))) == [(0, "taken", ["unknown_code"])]
+
+
+def test_a_withdrawal_of_nothing_is_told(world: World):
+    """Where no such scan is kept or beside it the sender hears so, each time; once it has come it is told no more."""
+    epc = world.parcel()
+    scan, other = one(epc, 3, "delivered", "B"), one(epc, 2, "departed")
+    back = {"withdraws": "did_not_occur"}
+    assert said(send(world, world.red, scan | back)) == [(0, "taken", ["nothing_withdrawn"])]
+    assert said(send(world, world.red, scan | back)) == [(0, "repeated", ["nothing_withdrawn"])]
+    assert send(world, world.red, scan)["results"] == []
+    assert send(world, world.red, scan | back)["results"] == []
+    assert world.follow(epc).status is None
+    assert send(world, world.red, other | back | {"withdrawn_at": at(4)}, other)["results"] == []
+    told = send(world, world.red, other | back | {"note": "mistyped", "withdrawn_at": at(4)})
+    assert said(told) == [(0, "taken", ["nothing_withdrawn"])]
+    assert said(send(world, world.blue, other | back)) == [(0, "taken", ["nothing_withdrawn"])]  # another's scan
+
+
+def test_a_time_long_before_booking_is_told_to_who_has_to_do_with_the_parcel(world: World):
+    """It is kept, not believed, and said; to a stranger the parcel is as unknown as any."""
+    epc = world.parcel()
+    early = one(epc, -24 * 40, "delivered")
+    assert said(send(world, world.blue, early)) == [(0, "taken", ["time_before_booking"])]
+    assert said(send(world, STRANGER, early)) == [(0, "taken", ["unknown_number"])]
+    assert said(send(world, world.blue, one(epc, -24 * 20, "accepted"))) == []
+    assert world.follow(epc).detail == "accepted"
+
+
 def test_faults_of_the_whole_are_told_before_anything_is_kept(world: World):
     """An unknown vocabulary, no scans, too many."""
     with pytest.raises(InvalidInput) as refused:
@@ -142,10 +205,11 @@ def test_a_batch_names_so_many_numbers_and_no_more(world: World):
         send(world, world.blue, *bags, small, one("P-1", 1, "bagged", container="SX-10"))
     assert [fault.at for fault in refused.value.faults] == ["$.scans[10]"]
     assert world.count("events") == before
-    assert (
-        scanning._refuse_too_many([scanning.Scan(contents=contents)] * 9 + [scanning.Scan(contents=["1"] * 1990)])
-        is None
-    )
+    # what is no scan is refused later, and counts as one
+    most = [*({"contents": contents} for _ in range(9)), {"contents": ["1"] * 1988}, 7, {"contents": 7}]
+    assert scanning._refuse_too_many(most[:-1]) is None
+    with pytest.raises(TooLarge):
+        scanning._refuse_too_many([*most, {"container": "X"}])
 
 
 def test_a_scan_whose_event_cannot_be_kept_is_refused_alone(world: World, monkeypatch: pytest.MonkeyPatch):

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from rookery.terms.errors import NotFound
 from rookery.tracking.codes.answers import answers
-from rookery.tracking.codes.tables import MOST_ROWS, CodeTable, Meaning, builtin, builtins, read_table
+from rookery.tracking.codes.tables import MOST_ROWS, USUAL, CodeTable, Meaning, builtin, builtins, read_table
 from rookery.tracking.codes.versions import shipped
 from rookery.tracking.epcis.vocabulary import WORDS
 from rookery.tracking.model import DETAILS, STATUS_INFO, STATUSES, Status, fits, is_end
@@ -183,13 +184,31 @@ def test_one_records_table_is_the_published_list():
 
 
 def test_our_own_codes_are_the_statuses_and_details():
-    """A courier may send a status, a detail beside its usual status, or both with a slash between."""
+    """A courier sends a status, a detail beside its usual status, or any two with a slash that may stand together."""
     table = builtin("rookery")
     for status, detail in STATES:
-        usual = detail is None or DETAILS[detail].statuses[0] == status
-        found = table.find(detail or status) if usual else table.find(f"{status}/{detail}")
+        found = table.find(status if detail is None else f"{status}/{detail}")
         assert found is not None and (found.status, found.detail) == (status, detail)
-    assert len(table.rows) == len(STATES)
+    for name, detail in DETAILS.items():
+        alone, pair = table.find(name), table.find(f"{detail.statuses[0]}/{name}")
+        assert alone is not None and pair is not None
+        assert structs.replace(alone, code=pair.code) == pair
+    assert len(table.rows) == len(STATES) + len(DETAILS)
+
+
+def test_a_couriers_own_table_builds_on_ours_unless_it_names_another_or_none():
+    """What it does not list means what it means here; its own rows go before; `none` leaves nothing but its own."""
+    rows = HEADER + "X1,delivered,,,,\ndeparted,on_hold,,,,\n"
+    for remark, words in [("", "rookery"), ("# base: rookery\n", "rookery"), ("# base: upu\n", "upu")]:
+        table = read_table(remark + rows, "mine", USUAL)
+        assert (table.notices, table.own) == ((), 2)
+        assert table.find("X1").status == "delivered"  # pyright: ignore[reportOptionalMemberAccess]
+        assert table.find("departed").status == "on_hold"  # pyright: ignore[reportOptionalMemberAccess]
+        assert [table.find("nobody_home") is None, table.find("EMI") is None] == [words == "upu", words != "upu"]
+    alone = read_table("# base: none\n" + rows, "mine", USUAL)
+    assert alone.notices == () and [row.code for row in alone.rows] == ["X1", "departed"]
+    wrong = read_table("# base: nobody\n" + rows, "mine", USUAL)
+    assert [notice.code for notice in wrong.notices] == ["unknown_base"] and len(wrong.rows) == 2
 
 
 @pytest.mark.parametrize("full", shipped("outward"))

@@ -59,8 +59,11 @@ def list_months(data: Data = None, as_json: Json = False) -> None:
         months = archiving.listed(house.database)
     if as_json:
         console.print_json({"months": months})
-    for month in () if as_json else months:
+        return
+    for month in months:
         _tell(month)
+    if not months:
+        console.out.print("No month is archived.")
 
 
 @archive_app.command(epilog=examples("rookery archive verify", "rookery archive verify --data ./rookery-data --json"))

@@ -58,7 +58,9 @@ def serve(
     from rookery.app import data_folder, make_ready
     from rookery.base.db import MAIN, Database, server, upgrade
     from rookery.doors.cli import console
+    from rookery.doors.http.proxies import trusted_proxies
 
+    trusted_proxies(os.environ)  # refused here, not by a door that is started again and again
     folder = data_folder(data, new=True)
     port = port or _free_port(host)
     _refuse_taken(host, port)

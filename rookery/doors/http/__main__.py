@@ -12,7 +12,9 @@ from granian import Granian  # type: ignore[attr-defined]
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 
+from rookery.doors.http.proxies import trusted_proxies
 from rookery.doors.lifeline import end_with_parent
+from rookery.terms.errors import InvalidInput
 
 DATA = "ROOKERY_SERVED_DATA"
 THREADS_LEAVE_S = 15
@@ -35,6 +37,7 @@ def application():
     end_with_parent()
     # acts compute in threads beside the event loop: switched soon, so that an answer waits for no other's computing
     sys.setswitchinterval(SWITCH_S)
+    trusted = trusted_proxies(os.environ)
     opened = open_house(Path(os.environ[DATA]), size=24, migrate=False)
     house = opened.__enter__()
 
@@ -42,7 +45,7 @@ def application():
         opened.__exit__(None, None, None)
 
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
-    app = build(Server(house.database, house.clock, house.parts), close)
+    app = build(Server(house.database, house.clock, house.parts, trusted=trusted), close)
     gc.collect()
     gc.set_threshold(50_000, 20, 100)
     gc.freeze()  # what is here now stays: looking through it for garbage again and again would hold up answers
@@ -54,6 +57,10 @@ def main() -> None:
     host, port, data = sys.argv[1:]
     end_with_parent()
     os.environ[DATA] = data
+    try:
+        trusted_proxies(os.environ)
+    except InvalidInput as fault:  # told once here, before any worker would say it again and again
+        sys.exit(f"error: {fault}")
     Granian(
         "rookery.doors.http.__main__:application",
         address=host,

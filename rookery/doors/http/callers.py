@@ -19,6 +19,10 @@ NOBODY = Who("", "", frozenset())
 REMEMBERED_S = 1.5
 """How long a key is taken as known without asking again: what a revocation takes to be felt, with the asking itself."""
 MOST_KNOWN = 10_000
+_OFTEN = ("More than 2,000 requests a second came with this key.", "wait, or use batches")
+_OFTEN_HERE = ("More than 200 requests a second came from this address.", "wait, or ask with a key")
+_GUESSED = ("Too many wrong keys were sent from this address.", "wait as long as Retry-After says")
+_IN_VAIN = ("Too much was asked in vain from this address.", "wait as long as Retry-After says")
 
 
 @dataclass
@@ -31,10 +35,10 @@ class Callers:
     """
 
     clock: Clock
-    each: Buckets = field(default_factory=lambda: Buckets(rate=2000, burst=4000))
-    unknown: Buckets = field(default_factory=lambda: Buckets(rate=200, burst=1000))
-    guesses: Buckets = field(default_factory=lambda: Buckets(rate=0.5, burst=30))
-    misses: Buckets = field(default_factory=lambda: Buckets(rate=1, burst=300))
+    each: Buckets = field(default_factory=lambda: Buckets(2000, 4000, _OFTEN))
+    unknown: Buckets = field(default_factory=lambda: Buckets(200, 1000, _OFTEN_HERE))
+    guesses: Buckets = field(default_factory=lambda: Buckets(0.5, 30, _GUESSED))
+    misses: Buckets = field(default_factory=lambda: Buckets(1, 300, _IN_VAIN))
     _known: OrderedDict[bytes, tuple[float, Known]] = field(default_factory=OrderedDict)
 
     def anybody(self, address: str) -> Who:

@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema_rs
 import msgspec
+from msgspec import inspect, structs
 
 from rookery.base.operations import OPERATIONS, Operation
 from rookery.doors.http.openapi import schemas
@@ -53,6 +54,25 @@ def first_fault(fault: msgspec.ValidationError, root: str) -> Fault:
     place = at.rstrip("`") or "$"
     message = re.sub(r"([Vv]alue) .*", r"\1", message.partition(" `")[0] if "unknown" in message else message)
     return Fault(place.replace("$", root, 1), "invalid", message, "mend it as the schema says")
+
+
+def told_of_text(fault: Fault, kind: Any) -> Fault:
+    """The fault of a text that should have been a value of a type, with what would be one."""
+    if fault.message == "Invalid enum value" and (allowed := _allowed(inspect.type_info(kind))):
+        return structs.replace(fault, message="it is none of the values taken here", remedy=f"one of: {allowed}")
+    if "datetime" in fault.message:
+        in_url = "; in a URL a + is written %2B" if fault.at.startswith("query") else ""
+        return structs.replace(fault, remedy=f"write it like 2026-01-31T12:00:00+01:00{in_url}")
+    return fault
+
+
+def _allowed(kind: inspect.Type) -> str:
+    """The values that a type takes, when they are listed."""
+    if isinstance(kind, inspect.UnionType):
+        return ", ".join(filter(None, map(_allowed, kind.types)))
+    if isinstance(kind, inspect.Metadata):
+        return _allowed(kind.type)
+    return ", ".join(str(value) for value in kind.values) if isinstance(kind, inspect.LiteralType) else ""
 
 
 def unkeepable(document: Any) -> Iterator[Fault]:

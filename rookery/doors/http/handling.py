@@ -20,7 +20,7 @@ from rookery.doors.http.families import refuse_who_reads_none
 from rookery.doors.http.headers import headers_of
 from rookery.doors.http.problems import problem_of
 from rookery.doors.http.reading import question
-from rookery.doors.http.server import Server, address_of
+from rookery.doors.http.server import Server
 from rookery.terms.errors import Later, NotFound, RookeryError
 
 
@@ -53,7 +53,7 @@ async def answer_to(server: Server, op: Operation, request: Request) -> Response
             if isinstance(fault.__cause__, psycopg.Error) and not isinstance(fault, Later):
                 telemetry.log_fault(server.clock.now(), fault.__cause__, request_id)  # a rule is missing somewhere
             if PUBLIC in op.scopes and isinstance(fault, NotFound):
-                server.callers.missed(address_of(request))
+                server.callers.missed(server.address_of(request))
             response = problem_of(fault, request.scope)
         except Exception as fault:
             response = telemetry.confessed(server.clock.now(), fault, request.scope)
@@ -75,7 +75,7 @@ async def answer_to(server: Server, op: Operation, request: Request) -> Response
 
 async def _who(server: Server, op: Operation, request: Request, headers: Mapping[str, str]) -> Who:
     if PUBLIC in op.scopes:
-        return server.callers.anybody(address_of(request))
+        return server.callers.anybody(server.address_of(request))
     return await server.who(request, headers)
 
 

@@ -13,10 +13,14 @@ MOST_ASKERS = 10_000
 
 @dataclass
 class Buckets:
-    """`rate` requests a second for each asker, `burst` at once; the least recently seen of many askers is forgotten."""
+    """`rate` requests a second for each asker, `burst` at once; the least recently seen of many askers is forgotten.
+
+    told: what somebody with none left hears, and what to do.
+    """
 
     rate: float
     burst: float
+    told: tuple[str, str] = ("Too many requests were sent.", "wait, or use batches")
     _of: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def take(self, asker: str, at: float) -> None:
@@ -29,7 +33,7 @@ class Buckets:
         left = self._left(asker, at)
         if left < 1:
             wait = max(1, ceil((1 - left) / self.rate))
-            raise TooMany("rate.exceeded", f"More than {self.rate:g} requests a second.", "wait, or use batches", wait)
+            raise TooMany("rate.exceeded", *self.told, wait)
 
     def spend(self, asker: str, at: float) -> None:
         """Takes one request, also where none is left: those who ask in vain wait longer, down to one burst's worth."""

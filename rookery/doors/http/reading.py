@@ -15,7 +15,7 @@ import msgspec
 from rookery.base.operations import Operation
 from rookery.doors.http.bodies import media_of
 from rookery.doors.http.etags import version_seen
-from rookery.doors.http.faults import faults_of, first_fault, invalid, unkeepable_value
+from rookery.doors.http.faults import faults_of, first_fault, invalid, told_of_text, unkeepable_value
 from rookery.doors.http.paths import value_of
 from rookery.terms.errors import InvalidInput, NotFound, Unreadable
 from rookery.terms.notice import Fault
@@ -126,7 +126,7 @@ def _value(text: str, kind: Any, at: str) -> tuple[Any, Fault | None]:
     try:
         value = msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as fault:
-        return None, first_fault(fault, at)
+        return None, told_of_text(first_fault(fault, at), kind)
     if isinstance(value, float) and not math.isfinite(value):
         return None, Fault(at, "out_of_range", "it is no finite number", "send a number")
     wrong = unkeepable_value(value)

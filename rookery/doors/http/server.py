@@ -18,6 +18,7 @@ from rookery.base.db.pool import Database
 from rookery.base.operations import Context, Operation, Who
 from rookery.doors.http import telemetry
 from rookery.doors.http.callers import NOBODY, Callers
+from rookery.doors.http.proxies import Network, caller_of
 from rookery.terms.errors import Unavailable
 
 THREADS = 16
@@ -27,7 +28,7 @@ Found = TypeVar("Found")
 @dataclass
 class Server:
     """What every request works with. slowest_body_s: how long a body may take to come; wait_s: how long a request waits
-    for a thread before it hears 503.
+    for a thread before it hears 503. trusted: the proxies whose word on where a request came from is believed.
     """
 
     database: Database
@@ -35,6 +36,7 @@ class Server:
     parts: Mapping[type, Any]
     slowest_body_s: float = 60.0
     wait_s: float = 5.0
+    trusted: tuple[Network, ...] = ()
     callers: Callers = field(init=False)
     _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(THREADS))
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "act"))
@@ -71,13 +73,14 @@ class Server:
             with self.context(NOBODY) as ctx:
                 return find_who(ctx.conn, secret, self.clock.now())
 
-        return await self.callers.who(headers, address_of(request), lambda secret: self.in_thread(look_up, secret))
+        return await self.callers.who(headers, self.address_of(request), lambda secret: self.in_thread(look_up, secret))
+
+    def address_of(self, request: Request) -> str:
+        """Where a request came from; what a proxy says of it is believed of trusted ones alone."""
+        named = request.scope["headers"] if self.trusted else ()
+        forwarded = [value.decode("latin-1") for name, value in named if name.lower() == b"x-forwarded-for"]
+        return caller_of(request.client.host if request.client else "", forwarded, self.trusted)
 
     def close(self) -> None:
         """Waits for what is under way."""
         self._threads.shutdown()
-
-
-def address_of(request: Request) -> str:
-    """Where a request came from; what a proxy says of it is not believed."""
-    return request.client.host if request.client else ""

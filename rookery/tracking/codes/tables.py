@@ -2,7 +2,8 @@
 
 A table is CSV text. Lines before the header that begin with # are remarks, two of them are obeyed:
 
-    # base: karrio@2026-06-23    the rows of that table hold too, where this one has no row of the same code
+    # base: karrio@2026-06-23    the rows of that table hold too, where this one has no row of the same code; `none`: of
+                                 no table, not even the one that is the base of a courier's own when none is named
     # fold: case                 letters' case and spaces around a code do not matter
 
 Columns: code, status, and optionally detail, biz_step, disposition, note. An empty status says that the code is known
@@ -37,6 +38,9 @@ from rookery.tracking.model import DETAILS, STATUSES, Status, fits
 MOST_ROWS = 10_000
 MOST_PAIRS = 100_000
 LONGEST_CODE = 200
+NO_BASE = "none"
+USUAL = "rookery"
+"""What a courier's own table builds on where it names no base."""
 _REQUIRED = ("code", "status")
 _COLUMNS = (*_REQUIRED, "detail", "biz_step", "disposition", "note")
 _VOCABULARY = {
@@ -75,12 +79,13 @@ class Meaning(Struct, frozen=True):
 class CodeTable(Struct, frozen=True):
     """One vocabulary at one date; `notices`: everything that was wrong with its text (the good rows hold).
 
-    rows: the rows as written, base and all; meanings: all that can be found, pairs of two parts too; index: where in
-    `meanings` a code stands, by the code as it is looked up.
+    rows: the rows as written, base and all; own: how many of them are not the base's; meanings: all that can be found,
+    pairs of two parts too; index: where in `meanings` a code stands, by the code as it is looked up.
     """
 
     name: str
     rows: tuple[Meaning, ...]
+    own: int
     meanings: tuple[Meaning, ...]
     index: Mapping[str, int]
     folds: bool
@@ -113,20 +118,21 @@ def _builtin(full: str) -> CodeTable:
     return read_table(text_of("inward", full), full)
 
 
-def read_table(text: str, name: str) -> CodeTable:
+def read_table(text: str, name: str, base: str = NO_BASE) -> CodeTable:
     """A table from CSV text (see the top of this file), with a notice for everything wrong in it.
 
-    name: what the table is called in notices, as a file. A row with a fault is left out with an error notice, and its
-    code is unknown, whatever the base says; of two rows with the same code the first holds. All others hold. Never
-    raises for what is in the text.
+    name: what the table is called in notices, as a file; base: what it builds on where it names none. A row with a
+    fault is left out with an error notice, and its code is unknown, whatever the base says; of two rows with the same
+    code the first holds. All others hold. Never raises for what is in the text.
     """
     findings = Findings(NOTICES)
     lines = list(io.StringIO(text.removeprefix("\ufeff"), newline=""))
     header = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    folds, base = _directives(lines[:header], name, findings)
-    found: dict[str, Meaning] = {} if base is None else {_key(row.code, folds): row for row in base.rows}
+    folds, below = _directives(lines[:header], name, base, findings)
+    found: dict[str, Meaning] = {} if below is None else {_key(row.code, folds): row for row in below.rows}
     seen: set[str] = set()
     refused: set[str] = set()
+    own = 0
     for line, row in _rows(lines[header:], header, name, findings):
         meaning = _meaning(row, line, name, findings)
         key = _key(row["code"], folds)
@@ -134,6 +140,7 @@ def read_table(text: str, name: str) -> CodeTable:
             findings.add("duplicate_id", name, line=line, column="code", value=row["code"])
         elif meaning is not None:
             found[key] = meaning
+            own += 1
         else:  # neither does the base's row hold: something else was meant
             found.pop(key, None)
             refused.add(key)
@@ -143,7 +150,7 @@ def read_table(text: str, name: str) -> CodeTable:
         if key not in refused:
             found.setdefault(key, meaning)
     index = MappingProxyType({key: place for place, key in enumerate(found)})
-    return CodeTable(name, rows, tuple(found.values()), index, folds, findings.notices())
+    return CodeTable(name, rows, own, tuple(found.values()), index, folds, findings.notices())
 
 
 def _folded(code: str) -> str:
@@ -154,9 +161,9 @@ def _key(code: str, folds: bool) -> str:
     return _folded(code) if folds else code
 
 
-def _directives(remarks: list[str], name: str, findings: Findings) -> tuple[bool, CodeTable | None]:
-    """Whether codes are folded, and the base."""
-    folds, base = False, None
+def _directives(remarks: list[str], name: str, base: str, findings: Findings) -> tuple[bool, CodeTable | None]:
+    """Whether codes are folded, and the table they build on: `base` where they name none."""
+    folds = False
     for line, remark in enumerate(remarks, 1):
         word, _, value = remark[1:].strip().partition(":")
         value = value.strip()
@@ -165,11 +172,14 @@ def _directives(remarks: list[str], name: str, findings: Findings) -> tuple[bool
         elif word == "fold":
             findings.add("unknown_folding", name, line=line, column="fold", value=value)
         elif word == "base":
-            try:
-                base = builtin(value)
-            except NotFound as error:
-                findings.add("unknown_base", name, line=line, column="base", value=value, remedy=error.action)
-    return folds, base
+            base = value
+            if value != NO_BASE:
+                try:
+                    builtin(value)
+                except NotFound as error:
+                    findings.add("unknown_base", name, line=line, column="base", value=value, remedy=error.action)
+                    base = NO_BASE
+    return folds, None if base == NO_BASE else builtin(base)
 
 
 def _rows(lines: list[str], above: int, name: str, findings: Findings) -> Iterator[tuple[int, dict[str, str]]]:
