@@ -425,11 +425,15 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON on stdout.")] = False,
     part: Annotated[str | None, typer.Option(metavar="PART", help="Run this part only.")] = None,
     long: Annotated[bool, typer.Option("--long", help="Add what takes more than 20 minutes.")] = False,
+    events: Annotated[
+        str | None, typer.Option(metavar="N", help="tracking: how many events are stored in the end, as 500k or 10M.")
+    ] = None,
 ) -> None:
     """Repeat the measurements behind the published figures (from a source checkout)."""
     from rookery.doors.cli.bench import run_benchmark
 
     arguments = ["--json"] * as_json + (["--part", part] if part else []) + ["--long"] * long
+    arguments += ["--events", events] if events else []
     raise typer.Exit(run_benchmark(name, arguments))
 
 
