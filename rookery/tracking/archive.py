@@ -20,6 +20,7 @@ from rookery.base import sets
 from rookery.terms.errors import Unavailable
 from rookery.tracking import archive_files as files
 from rookery.tracking.archive_files import AT, Kind
+from rookery.tracking.store import count_no_more
 
 Found = TypeVar("Found")
 FRESH = timedelta(days=28)
@@ -162,15 +163,7 @@ class Archive:
         gone = conn.execute(query, values).fetchall()
         if not gone:
             return []
-        numbers, instants = zip(*gone)
-        # bounds that stand in the statement, so that months it has nothing to do with are not even locked
-        change = sql.SQL(
-            "update tracking.event_epcs e set withdrawn = true"
-            " from unnest(%s::bigint[], %s::timestamptz[]) as gone (event_no, event_at)"
-            " where e.event_no = gone.event_no and e.event_at = gone.event_at and not e.withdrawn"
-            "   and e.event_at between {first} and {last} returning e.epc"
-        ).format(first=sql.Literal(min(instants)), last=sql.Literal(max(instants)))
-        return sorted({epc for (epc,) in conn.execute(change, (list(numbers), list(instants)))})
+        return count_no_more(conn, gone)
 
     def _declared(self, conn: psycopg.Connection, marks: pl.DataFrame) -> pl.DataFrame:
         """Those of the marks that were declared not to have occurred, by whatever declaration."""

@@ -6,6 +6,7 @@ Within the transaction of the connection: `add` as the party that captured them,
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
@@ -103,6 +104,11 @@ def withdraw(conn: psycopg.Connection, batch: Batch, added: pl.DataFrame) -> pl.
     gone = conn.execute(query, values).fetchall()
     if not gone:
         return pl.DataFrame(schema={"epc": pl.String})
+    return pl.DataFrame({"epc": count_no_more(conn, gone)}, schema={"epc": pl.String})
+
+
+def count_no_more(conn: psycopg.Connection, gone: Sequence[tuple[int, datetime]]) -> list[str]:
+    """Marks events (number, instant; one at least) as withdrawn; returns what they name that was not so before."""
     numbers, instants = zip(*gone)
     # bounds that stand in the statement, so that months it has nothing to do with are not even locked
     change = sql.SQL(
@@ -111,8 +117,7 @@ def withdraw(conn: psycopg.Connection, batch: Batch, added: pl.DataFrame) -> pl.
         " where e.event_no = gone.event_no and e.event_at = gone.event_at and not e.withdrawn"
         "   and e.event_at between {first} and {last} returning e.epc"
     ).format(first=sql.Literal(min(instants)), last=sql.Literal(max(instants)))
-    found = conn.execute(change, (list(numbers), list(instants))).fetchall()
-    return pl.DataFrame(found, schema={"epc": pl.String}, orient="row").unique()
+    return sorted({epc for (epc,) in conn.execute(change, (list(numbers), list(instants)))})
 
 
 def find_events(conn: psycopg.Connection, event_id: str, test: bool) -> list[tuple[int, datetime]]:
