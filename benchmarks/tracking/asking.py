@@ -2,8 +2,9 @@
 keys on stdin as a JSON object by asker.
 
 FILE has in each line {"kind", "who", "path", "tells"}, asked in that order; an answer that has not the text `tells` in
-it is wrong. Of a question of the kind NEXT the first page is asked for and not timed, and the one its Link names is.
-Prints one line of JSON: a list of {"kind", "who", "ms": every answer's in ascending order, "wrong", "bytes"}.
+it is wrong, but for one that the search would take too long (413): that is counted. Of a question of the kind NEXT the
+first page is asked for and not timed, and the one its Link names is. Prints one line of JSON: a list of {"kind", "who",
+"ms": every answer's in ascending order, "wrong", "refused", "bytes"}.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from benchmarks.record.wire import Answer, Wire, asked
 
 NEXT = "next page"
+TOO_COMPLEX = 413
 _LINK = re.compile(rb"\r\nlink:[^\r]*?<([^>]+)>\s*;\s*rel=\"?next", re.IGNORECASE)
 
 
@@ -27,12 +29,16 @@ def measured(url: str, keys: dict[str, str], questions: list[dict[str, str]]) ->
     """Each question once; answers' times by kind and asker."""
     took: dict[tuple[str, str], list[float]] = {}
     wrong: Counter[tuple[str, str]] = Counter()
+    refused: Counter[tuple[str, str]] = Counter()
     size: Counter[tuple[str, str]] = Counter()
     with Wire(url, 120.0) as wire:
         for question in questions:
             kind, who, path = question["kind"], question["who"], question["path"]
             if kind == NEXT:
-                path = following(wire.ask(asked("GET", path, keys[who])))
+                first = wire.ask(asked("GET", path, keys[who]))
+                wrong[kind, who] += first.status not in (200, TOO_COMPLEX)
+                refused[kind, who] += first.status == TOO_COMPLEX
+                path = following(first)
                 if path is None:
                     continue
             request = asked("GET", path, keys[who])
@@ -40,11 +46,13 @@ def measured(url: str, keys: dict[str, str], questions: list[dict[str, str]]) ->
             answer = wire.ask(request)
             seconds = time.perf_counter() - began
             took.setdefault((kind, who), []).append(1000 * seconds)
-            wrong[kind, who] += answer.status != 200 or question["tells"].encode() not in answer.body
+            refused[kind, who] += answer.status == TOO_COMPLEX
+            told = answer.status == TOO_COMPLEX or question["tells"].encode() in answer.body
+            wrong[kind, who] += answer.status not in (200, TOO_COMPLEX) or not told
             size[kind, who] += len(answer.body)
     return [
         {"kind": kind, "who": who, "ms": sorted(times), "wrong": wrong[kind, who],
-         "bytes": size[kind, who] / len(times)}
+         "refused": refused[kind, who], "bytes": size[kind, who] / len(times)}
         for (kind, who), times in took.items()
     ]  # fmt: skip
 

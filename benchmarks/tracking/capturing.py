@@ -37,7 +37,7 @@ def run_bags(size: Size, say: Say) -> Result:
 def _run(size: Size, say: Say, life: Sequence[Step], events: int, name: str) -> Result:
     per_group = events_of(tuple(life), GROUP)
     with serving(size.sample) as served:
-        now, (warm, groups) = datetime.now(UTC), _groups(size, events, per_group)
+        now, (warm, groups) = datetime.now(UTC), _groups(size.batch, events, per_group)
         world = prepared(served, warm + groups, _earliest(now))
         courier, key = world.couriers[0]
 
@@ -64,40 +64,13 @@ def _run(size: Size, say: Say, life: Sequence[Step], events: int, name: str) -> 
 
 
 def run_scans(size: Size, say: Say) -> Result:
-    """Take scans as couriers' devices send them."""
-    with serving(size.sample) as served:
-        now, (warm, groups) = datetime.now(UTC), _groups(size, size.scans, SCANS_PER_GROUP)
-        world = prepared(served, warm + groups, _earliest(now))
-        courier, key = world.couriers[0]
-
-        def streams(first: int, many: int) -> list[Iterator[bytes]]:
-            """Each connection a device of its own, with parcels of its own."""
-            cuts = [first + many * place // size.connections for place in range(size.connections + 1)]
-            return [
-                scan_bodies(world.nodes, begin * GROUP, end - begin, size.batch, now)
-                for begin, end in pairwise(cuts) if end > begin
-            ]  # fmt: skip
-
-        say("warming up")
-        hand_in(served, "/scans", key, streams(0, warm))
-        sent = groups * SCANS_PER_GROUP
-        say(f"{sent:,} scans in batches of {size.batch}")
-        told = hand_in(served, "/scans", key, streams(warm, groups))
-        with unbound(served) as conn:
-            kept, moved = _there(conn, courier)
-    lost = (warm + groups) * SCANS_PER_GROUP - kept
-    still = (warm + groups) * GROUP - moved
+    """Take scans as couriers' devices send them, few or many at once."""
+    found = [_scanned(size, batch, say) for batch in size.scan_batches]
     return Result(
-        shows=[
-            Show("scans by POST /scans", sent / told["seconds"], "scans/s", f">= {SCANNED}"),
-            Show("scans by POST /scans: not kept once", abs(lost), "scans", "<= 0"),
-            Show("scans by POST /scans: parcels not delivered by them", still, "parcels", "<= 0"),
-            Show("scans by POST /scans: the client's own share of a core", _share(told), "%"),
-        ],
+        shows=[show for shows, _ in found for show in shows],
         tables=[
             Table(
-                f"scans taken, {size.connections} connections, batches of {size.batch}", _COLUMNS,
-                [_row("scans", sent, told)],
+                f"scans taken, {size.connections} connections", _COLUMNS, [row for _, row in found],
                 "the last four: CPU seconds. "
                 f"{SCANS_PER_GROUP} scans of each {GROUP} booked parcels and of bags, by event time, one courier.",
             )
@@ -105,9 +78,40 @@ def run_scans(size: Size, say: Say) -> Result:
     )  # fmt: skip
 
 
-def _groups(size: Size, events: int, per_group: int) -> tuple[int, int]:
+def _scanned(size: Size, batch: int, say: Say) -> tuple[list[Show], Sequence[Any]]:
+    """What came of so many scans at once, on a server of their own."""
+    with serving(size.sample) as served:
+        now, (warm, groups) = datetime.now(UTC), _groups(batch, size.scans, SCANS_PER_GROUP)
+        world = prepared(served, warm + groups, _earliest(now))
+        courier, key = world.couriers[0]
+
+        def streams(first: int, many: int) -> list[Iterator[bytes]]:
+            """Each connection a device of its own, with parcels of its own."""
+            cuts = [first + many * place // size.connections for place in range(size.connections + 1)]
+            return [
+                scan_bodies(world.nodes, begin * GROUP, end - begin, batch, now)
+                for begin, end in pairwise(cuts) if end > begin
+            ]  # fmt: skip
+
+        say("warming up")
+        hand_in(served, "/scans", key, streams(0, warm))
+        sent = groups * SCANS_PER_GROUP
+        say(f"{sent:,} scans in batches of {batch}")
+        told = hand_in(served, "/scans", key, streams(warm, groups))
+        with unbound(served) as conn:
+            kept, moved = _there(conn, courier)
+    name = f"scans by POST /scans, {batch:,} at once"
+    return [
+        Show(name, sent / told["seconds"], "scans/s", f">= {SCANNED}"),
+        Show(f"{name}: not kept once", abs((warm + groups) * SCANS_PER_GROUP - kept), "scans", "<= 0"),
+        Show(f"{name}: parcels not delivered by them", (warm + groups) * GROUP - moved, "parcels", "<= 0"),
+        Show(f"{name}: the client's own share of a core", _share(told), "%"),
+    ], _row(f"{batch:,} at once", sent, told)
+
+
+def _groups(batch: int, events: int, per_group: int) -> tuple[int, int]:
     """Groups of parcels to warm up with, and those that are measured."""
-    return max(1, 4 * size.batch // per_group), max(1, events // per_group)
+    return max(1, 4 * batch // per_group), max(1, events // per_group)
 
 
 def _earliest(now: datetime) -> datetime:

@@ -66,6 +66,8 @@ def run(size: Size, say: Say) -> Result:
             made = [*traces(world, stored, size.traces, draw), *queries(world, stored, size.asks, draw)]
             ask(served, world, made[:WARM] + made[-WARM:])  # connections and plans, not what is stored
             stages.append(Stage(stored.events, rate, size_of(conns[0]), ask(served, world, made)))
+            told = ", ".join(f"{kind} {stages[-1].slowest([kind]):.0f}" for kind in (TRACE, *KINDS))
+            say(f"{stored.events:,} events, p99 of the slowest asker in ms: {told}")
     return _told(stages)
 
 
@@ -97,6 +99,7 @@ def _told(stages: list[Stage]) -> Result:
     last = stages[-1]
     name = f"with {last.events:,} events stored"
     wrong = sum(one["wrong"] for stage in stages for one in stage.told)
+    refused = sum(one["refused"] for one in last.told)
     shows = [
         Show(f"{name}: trace of a parcel, p99", _traced(last, 0.99), "ms", f"<= {TRACE_MS}"),
         Show(f"{name}: trace of a parcel, p50", _traced(last, 0.5), "ms"),
@@ -106,6 +109,7 @@ def _told(stages: list[Stage]) -> Result:
             for kind in KINDS
         ),
         Show("stored events: answers that are not right", wrong, "answers", "<= 0"),
+        Show(f"{name}: searches given up as taking too long", refused, "searches"),
         Show(f"{name}: on disk", last.bytes_each, "bytes/event"),
         Show(f"{name}: seeded", last.seeded_a_second, "events/s"),
     ]
@@ -125,7 +129,7 @@ def _told(stages: list[Stage]) -> Result:
     ]  # fmt: skip
     kinds = [
         (one["kind"], one["who"], len(one["ms"]), at(one["ms"], 0.5), at(one["ms"], 0.99), one["ms"][-1], one["bytes"],
-         one["wrong"])
+         one["wrong"], one["refused"])
         for one in last.told
     ]  # fmt: skip
     return Result(
@@ -143,9 +147,10 @@ def _told(stages: list[Stage]) -> Result:
             ),
             Table(
                 f"{last.events:,} events: answers one at a time, over HTTP",
-                ("question", "asker", "asked", "p50 ms", "p99 ms", "most ms", "bytes", "wrong"), kinds,
+                ("question", "asker", "asked", "p50 ms", "p99 ms", "most ms", "bytes", "wrong", "given up"), kinds,
                 "a page is of the default size; times are drawn from all the days, parcels from all of the asker's. "
-                "Wrong: no 200, a parcel not told to be delivered, or nothing found of it.",
+                "Wrong: no 200, a parcel not told to be delivered, or nothing found of it. "
+                "Given up: told to take too long.",
             ),
         ],
     )  # fmt: skip

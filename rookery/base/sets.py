@@ -7,6 +7,7 @@ refuses COPY, and which need no temporary table.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -37,30 +38,36 @@ def insert(conn: psycopg.Connection, table: str, frame: pl.DataFrame, types: Typ
     return conn.execute(into + sql.SQL(on_conflict), values).rowcount  # type: ignore[arg-type]
 
 
-def source(frame: pl.DataFrame, types: Types, name: str = "given") -> tuple[sql.Composed, dict[str, Any]]:
+def source(frame: pl.DataFrame, types: Types, name: str = "given") -> tuple[sql.SQL, dict[str, Any]]:
     """A frame as a table of a statement, to select or update from, and the parameters that stand in it.
 
     Parameters are called `<name>_<column>`, so that they go with others.
     """
+    table = _table(tuple(types.items()), name)
+    arrays = frame.select(_array(column, frame.schema[column]) for column in types).row(0)
+    return table, {f"{name}_{column}": "{" + (array or "") + "}" for column, array in zip(types, arrays)}
+
+
+@lru_cache(maxsize=1 << 10)
+def _table(types: tuple[tuple[str, str], ...], name: str) -> sql.SQL:
     columns = [
         sql.SQL("string_to_array({0}, ',') as {0}" if kind == "text[]" else "{0}").format(sql.Identifier(column))
-        for column, kind in types.items()
+        for column, kind in types
     ]
     arrays = [
         sql.SQL("{}::{}[]").format(
             sql.Placeholder(f"{name}_{column}"),
             sql.SQL(kind.removesuffix("[]")),  # type: ignore[arg-type]
         )
-        for column, kind in types.items()
+        for column, kind in types
     ]
     table = sql.SQL("(select {} from unnest({}) as u ({})) as {}").format(
         sql.SQL(", ").join(columns),
         sql.SQL(", ").join(arrays),
-        sql.SQL(", ").join(map(sql.Identifier, types)),
+        sql.SQL(", ").join(sql.Identifier(column) for column, _ in types),
         sql.Identifier(name),
     )
-    arrays = frame.select(_array(column, frame.schema[column]) for column in types).row(0)
-    return table, {f"{name}_{column}": "{" + (array or "") + "}" for column, array in zip(types, arrays)}
+    return sql.SQL(table.as_string())  # type: ignore[arg-type]  # put together once, not for each statement
 
 
 def _array(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -31,6 +31,8 @@ from rookery.tracking.query_terms import (
 )
 from rookery.tracking.reading import HASHED, OF_NUMBER, Found
 
+FEW = 500
+"""A party that captured no more events than these has each of them looked at."""
 _HASH = re.compile(r"ni:///sha-256;([0-9a-f]{64})\?ver=CBV2\.0")
 _NUMBER = re.compile(re.escape(OF_NUMBER) + r"([1-9][0-9]{0,17})")
 # who captured an event and who runs the network see all of it, others where none of the things it names is hidden
@@ -166,18 +168,25 @@ class _Search:
         if self.sight.sees_all:
             return self._plainly(terms, limit, after)
         me = self.put(self.sight.party_id)
-        mine = self._plainly(terms, limit, after, f"e.party_id = {me}")
+        # of a party that captured few events the index of a term would lead through everybody's, to none of its own
+        captured = f"tracking.events e where e.party_id = {me} order by e.event_at desc limit {FEW + 1}"
+        few = f"(select count(*) from (select from {captured}) n) <= {FEW}"
+        mine = self._plainly(terms, limit, after, f"({few})", f"(select e.* from {captured})")
+        many = self._plainly(terms, limit, after, f"not ({few}) and e.party_id = {me}")
         owned = self._keys(f"x.owner_id = {me} and x.party_id <> {me}", after if by_time else None, by_time)
         others = self._by_key(owned, terms, limit, after, by_time)
         ordered = ", ".join(f"{name} {self.direction}" for name in [*self._key_names(), "event_no"])
-        return f"select * from (({mine}) union all ({others})) e order by {ordered} limit {limit}"
+        return f"select * from (({mine}) union all ({many}) union all ({others})) e order by {ordered} limit {limit}"
 
-    def _plainly(self, terms: Sequence[Term], limit: int, after: Sequence[Any] | None, also: str = "true") -> str:
+    def _plainly(
+        self, terms: Sequence[Term], limit: int, after: Sequence[Any] | None, also: str = "true",
+        events: str = "tracking.events",
+    ) -> str:  # fmt: skip
         """Straight from the events, by whichever index serves."""
         joined, columns = self._order("e")
         where = " and ".join([also, *map(self.condition, terms), *self._behind(columns, after, "e")])
         return (
-            f"select {_OUT}, {self._named_keys(columns)} from tracking.events e {joined} where {where}"
+            f"select {_OUT}, {self._named_keys(columns)} from {events} e {joined} where {where}"
             f" order by {self._sorted(columns, 'e')} limit {limit}"
         )
 

@@ -439,10 +439,17 @@ def test_each_parameter_finds_what_a_plain_reading_finds(kept, name, asker, data
 
 
 @settings(max_examples=120, **_LIKE)
-@given(asker=st.sampled_from(["operator", *PARTIES]), asked=_queries(), limit=st.sampled_from([3, 17, 1000]))
-def test_a_query_finds_what_a_plain_reading_finds(kept, asker, asked, limit):
-    """Whoever asks, whatever is asked, in pages of any size: the same events, none twice, none skipped, shown alike."""
-    _holds(kept, asker, asked, limit)
+@given(
+    asker=st.sampled_from(["operator", *PARTIES]), asked=_queries(), limit=st.sampled_from([3, 17, 1000]),
+    few=st.sampled_from([1, queries.FEW]),
+)  # fmt: skip
+def test_a_query_finds_what_a_plain_reading_finds(kept, asker, asked, limit, few):
+    """Whoever asks, whatever is asked, in pages of any size, whether the asker captured few events or many: the same
+    events, none twice, none skipped, shown alike.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queries, "FEW", few)
+        _holds(kept, asker, asked, limit)
 
 
 def _holds(kept, asker: str, asked: dict[str, str], limit: int) -> None:
