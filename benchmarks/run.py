@@ -28,6 +28,7 @@ BENCHES = {
     "twin": "benchmarks.twin",
     "record": "benchmarks.record",
     "tracking": "benchmarks.tracking",
+    "live": "benchmarks.live",
 }
 """Each names a package with PARTS (name -> run(size, say) -> Result), SMALLEST, FULL and LONG sizes."""
 

@@ -13,10 +13,15 @@ from msgspec import structs
 
 import rookery.base.access.ops
 import rookery.flows.accepting
+import rookery.flows.cases
+import rookery.flows.chances
+import rookery.flows.closing
 import rookery.flows.epcis_captures
 import rookery.flows.epcis_events
 import rookery.flows.epcis_queries
 import rookery.flows.epcis_resources
+import rookery.flows.epcis_subscriptions
+import rookery.flows.forgetting
 import rookery.flows.labelling
 import rookery.flows.numbering
 import rookery.flows.ordering
@@ -26,20 +31,23 @@ import rookery.flows.people
 import rookery.flows.public_tracking
 import rookery.flows.publishing
 import rookery.flows.quoting
+import rookery.flows.rebooking
 import rookery.flows.scan_codes
 import rookery.flows.scanning
 import rookery.flows.shipments
 import rookery.flows.trackers
 import rookery.flows.uploading
 import rookery.flows.waving
+import rookery.flows.webhooks
 from rookery.base import jobs
-from rookery.base.clock import WALL, Clock
+from rookery.base.clock import WALL, Clock, clock_in
 from rookery.base.db import MAIN, Database, server, status, upgrade
 from rookery.base.db.external import MAIN_URL
 from rookery.base.operations import SYSTEM, Context, Who
 from rookery.base.progress import Progress, silent
 from rookery.base.signing import Signer
 from rookery.flows.desks import Desks
+from rookery.flows.outlooks import Outlooks
 from rookery.flows.public_tracking import Guesses
 from rookery.network.store import Feeds
 from rookery.orders.vault.keyring import Keyring
@@ -91,9 +99,13 @@ def _named(given: Path | None) -> Path:
 
 @contextmanager
 def open_house(
-    data: Path, *, clock: Clock = WALL, size: int = 8, migrate: bool = True, progress: Progress = silent
+    data: Path, *, clock: Clock | None = None, size: int = 8, migrate: bool = True, progress: Progress = silent
 ) -> Iterator[House]:
-    """The system of record in a data folder: PostgreSQL started or attached to, migrated, and left when done."""
+    """The system of record in a data folder: PostgreSQL started or attached to, migrated, and left when done.
+
+    clock: by default the folder's own, which is simulated where it has a file of one (base/clock.py).
+    """
+    clock = clock or clock_in(data)
     postgres = server(data, progress)
     postgres.start()
     try:
@@ -143,6 +155,7 @@ def wire(data: Path, database: Database) -> dict[type, Any]:
         Feeds: feeds,
         Guesses: Guesses(),
         Desks: Desks(feeds),
+        Outlooks: Outlooks(),
         Keyring: Keyring.read(os.environ, data),
         Signer: Signer.read(data),
         Archive: Archive(data / "archive" / "tracking"),
@@ -152,10 +165,14 @@ def wire(data: Path, database: Database) -> dict[type, Any]:
 ACTS = (
     rookery.base.access.ops,
     rookery.flows.accepting,
+    rookery.flows.cases,
+    rookery.flows.chances,
+    rookery.flows.closing,
     rookery.flows.epcis_captures,
     rookery.flows.epcis_events,
     rookery.flows.epcis_queries,
     rookery.flows.epcis_resources,
+    rookery.flows.epcis_subscriptions,
     rookery.flows.labelling,
     rookery.flows.numbering,
     rookery.flows.ordering,
@@ -165,11 +182,13 @@ ACTS = (
     rookery.flows.public_tracking,
     rookery.flows.publishing,
     rookery.flows.quoting,
+    rookery.flows.rebooking,
     rookery.flows.scan_codes,
     rookery.flows.scanning,
     rookery.flows.shipments,
     rookery.flows.trackers,
     rookery.flows.uploading,
     rookery.flows.waving,
+    rookery.flows.webhooks,
 )
 """Modules that enter acts into the table; importing them is what does it."""

@@ -41,11 +41,14 @@ grant execute on function jobs.defer to rookery_app;
 
 @dataclass(frozen=True)
 class Desk:
-    """What a task works at: it opens a context for each transaction it needs."""
+    """What a task works at: it opens a context for each transaction it needs. tries: how often this job was tried
+    before.
+    """
 
     database: Database
     clock: Clock
     parts: Mapping[type, Any] = field(default_factory=dict)
+    tries: int = 0
 
     def context(self, test: bool = False, readonly: bool = False) -> Context:
         """One transaction of Rookery itself, in live or in test data; use it with `with`."""

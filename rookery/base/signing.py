@@ -44,6 +44,10 @@ class Signer:
         mac = hmac.digest(self._key, purpose.encode() + b"\0" + content, "sha256")[:MAC]
         return base64.urlsafe_b64encode(mac + content).rstrip(b"=").decode()
 
+    def derive(self, purpose: str, content: bytes) -> bytes:
+        """32 bytes that follow from the key, and tell nothing about it: a secret that need not be kept."""
+        return hmac.digest(self._key, purpose.encode() + b"\0" + content, "sha256")
+
     def open(self, purpose: str, text: str) -> bytes | None:
         """The content that was signed for this purpose; None when it was not."""
         try:

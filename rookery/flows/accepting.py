@@ -14,6 +14,7 @@ from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.flows.counter import Counter
 from rookery.flows.desks import Desks
+from rookery.flows.living_facts import enter_parcels
 from rookery.flows.numbering import number_parcels
 from rookery.flows.ordering import Metadata, OrderId, take_judged
 from rookery.flows.quoting import Offered, open_quote, quote_sha256
@@ -119,7 +120,7 @@ class _Booking:
 
 
 def _book(ctx: Context, asks: list[ShipmentIn]) -> _Booking:
-    booking, counter = _Booking(), ctx.part(Desks).counter(ctx)
+    booking, counter = _Booking(), ctx.part(Desks).fresh(ctx)
     for index, ask in enumerate(asks):
         try:
             offered = open_quote(ctx, ask.quote_id)
@@ -129,6 +130,9 @@ def _book(ctx: Context, asks: list[ShipmentIn]) -> _Booking:
             if counter.told(offered.legs[:1], 0.0)[0]["cutoff_at"] < to_minute(ctx.clock.now()):
                 what = "The offer's first departure has passed its cut-off."
                 raise Conflict("quotes.missed_cutoff", what, "ask for a new quote: POST /quotes")
+            if not counter.still_runs(offered.legs):
+                what = "A departure of the offer was closed, or moved, since it was made."
+                raise Conflict("quotes.closed", what, "ask for a new quote: POST /quotes")
             booking.offers[index] = offered
         except RookeryError as error:
             booking.errors[index] = error
@@ -330,6 +334,8 @@ def _write(ctx: Context, counter: Counter, asks: list[ShipmentIn], booking: _Boo
         return
     add_legs(ctx.conn, legs)
     number_parcels(ctx, parcels.select("parcel_id", "shipment_id", "party_id"), legs)
+    with ctx.as_system() as conn:
+        enter_parcels(conn, who.test, [ids[index] for index in written])
     booking.shipment_ids.update({index: ids[index] for index in written})
     note(ctx, "shipments.create", ids[written[0]], shipments=len(written))
 

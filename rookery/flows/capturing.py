@@ -1,4 +1,8 @@
-"""Events kept, each once, and moved by them whatever they move: what lies in what, and where parcels are."""
+"""Events kept, each once, and moved by them whatever they move: what lies in what, and where parcels are.
+
+Parcels whose milestone changed are entered, in the same transaction, for their chances to be looked up (living.py),
+and what came is, for subscriptions (epcis_telling.py).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from msgspec import Struct
 from rookery.base.operations import Context, Who
 from rookery.flows import subjects
 from rookery.terms.notice import Fault
-from rookery.tracking import lying, states, store
+from rookery.tracking import chances, lying, states, store, subscriptions
 from rookery.tracking.archive import Archive
 from rookery.tracking.capture import Batch, batch_of
 from rookery.tracking.epcis.documents import Sent
@@ -62,6 +66,8 @@ def take(ctx: Context, sent: Sequence[Sent], *, capture_id: str | None = None, w
         with ctx.as_system() as conn:
             store.add_things(conn, new, added, party_id=who.party_id, test=who.test, standing=standing, parcels=ours)
             changed = _derive(conn, new, added, parcels, involved, who, standing, now, archive)
+            chances.enter(conn, who.test, changed)
+            subscriptions.enter(conn, who.test, new.events.join(added, on="i").sort("event_no"))
     numbers = dict(zip(added["i"], added["event_no"]))
     return Taken(len(sent), added.height, batch.faults, numbers, frozenset(ours["epc"]), changed, doubted)
 
@@ -166,7 +172,10 @@ def refresh(
     met = pl.concat([direct, lying.beneath(conn, things, EVER, test)]).unique("epc")
     involved = subjects.involved(conn, met)
     kept = states.hold(conn, met, test)
-    return states.advance(conn, kept, pl.DataFrame(schema=states.SEEN), met["epc"], involved, test, now, archive)
+    seen = pl.DataFrame(schema=states.SEEN)
+    changed = states.advance(conn, kept, seen, met["epc"], involved, test, now, archive)
+    chances.enter(conn, test, changed)
+    return changed
 
 
 EVER = datetime(1, 1, 2, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Desks kept ready in a server: the active network compiled over the days ahead, under what is full by now."""
+"""Desks kept ready in a server: the active network over the days ahead, under what is closed and full by now."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from rookery.base import sets
 from rookery.base.operations import Context
-from rookery.flows.counter import OUTCOMES, Counter, Room, counter_of
+from rookery.flows.counter import OUTCOMES, Counter, counter_of
+from rookery.flows.live_feed import laid_over
 from rookery.flows.planning import horizon_of, model_of
+from rookery.flows.room_left import loads_stamp, room_left
+from rookery.network.live import stamp
 from rookery.network.store import Feeds, active_feed
 from rookery.planning.capacity.resources import Prices
 from rookery.planning.desk import Ask, Desk
-from rookery.planning.ops import Model, instants
-from rookery.planning.results import prices_of
-from rookery.terms.frames import FEED, PLAN_HOURS, PLAN_LOADS, Feed, FeedInfo, empty
+from rookery.terms.frames import FEED, Feed, FeedInfo, empty
 from rookery.terms.goods import DEFAULT_CONFIDENCE
 from rookery.terms.time import DAY, from_minute, to_minute
 
 LOOK_S = 2.0
-"""How often a desk asks which network is active and what is booked."""
+"""How often a desk asks which network is active, what is closed and what is booked."""
 
 
 @dataclass
 class _Kept:
     counter: Counter
+    closed: str  # stamp of the closures laid over its network
     start: int
     loads: tuple
     looked: float
@@ -37,8 +37,8 @@ class _Kept:
 
 @dataclass
 class Desks:
-    """The counters of a server, live and test; refreshed when another network is active, another day has begun, or
-    other loads are booked.
+    """The counters of a server, live and test; refreshed when another network is active, a closure was entered or
+    lifted, another day has begun, or other loads are booked.
     """
 
     feeds: Feeds
@@ -60,52 +60,32 @@ class Desks:
         finally:
             self._lock.release()
 
+    def fresh(self, ctx: Context) -> Counter:
+        """The counter under all closures that were entered by now: for who books. Raises NotFound as `counter` does."""
+        counter, closed = self.counter(ctx), stamp(ctx.conn, ctx.who.test)
+        if self._of[ctx.who.test].closed == closed:
+            return counter
+        with self._lock:
+            kept = self._of[ctx.who.test]
+            return kept.counter if kept.closed == closed else self._look(ctx, time.monotonic())
+
     def _look(self, ctx: Context, now: float) -> Counter:
         active = active_feed(ctx.conn, ctx.who.test)
         kept, at = self._of.get(ctx.who.test), ctx.clock.now()
-        asked = {"test": ctx.who.test, "now": at}
-        loads = ctx.conn.execute(f"select {_SUMS} {_LOADS}".encode(), asked).fetchone() or ()
-        if kept is not None and kept.counter.feed_id == active.feed_id and kept.start > to_minute(at) - DAY:
+        loads = loads_stamp(ctx.conn, ctx.who.test, at)
+        closed = stamp(ctx.conn, ctx.who.test)
+        same = kept is not None and (kept.counter.feed_id, kept.closed) == (active.feed_id, closed)
+        if kept is not None and same and kept.start > to_minute(at) - DAY:
             if kept.loads != loads:
-                kept.counter = replace(kept.counter, room=_room(ctx, kept.counter.model, asked))
+                kept.counter = replace(kept.counter, room=room_left(ctx.conn, kept.counter.model, ctx.who.test, at))
                 kept.loads = loads
             kept.looked = now
             return kept.counter
-        feed, start = self.feeds.get(ctx.conn, active.feed_id), to_minute(at)
+        feed, start = laid_over(ctx, self.feeds.get(ctx.conn, active.feed_id)), to_minute(at)
         model = model_of(feed, start, horizon_of(feed, self.horizon_days), OUTCOMES)
-        counter = counter_of(active.feed_id, model, _room(ctx, model, asked))
-        self._of[ctx.who.test] = _Kept(counter, start, loads, now)
+        counter = counter_of(active.feed_id, model, room_left(ctx.conn, model, ctx.who.test, at))
+        self._of[ctx.who.test] = _Kept(counter, closed, start, loads, now)
         return counter
-
-
-_LOADS = "from planning.loads where test = %(test)s and depart_at > %(now)s"
-_SUMS = "count(*), sum(parcels), sum(grams), sum(shadow_price), sum(shadow_price_per_kg)"
-
-
-def _room(ctx: Context, model: Model, asked: dict[str, Any]) -> Room:
-    """What is left by now, of every departure with a limit."""
-    columns = "departure_id, depart_at, parcels, grams, shadow_price, shadow_price_per_kg"
-    booked = sets.read(
-        ctx.conn, f"select {columns} {_LOADS}", {name: PLAN_LOADS[name] for name in columns.split(", ")}, asked
-    )
-    seats, grams = model.resources.seats.copy(), model.resources.kilograms * 1000.0
-    if booked.height:
-        known = pl.DataFrame(
-            {
-                "departure_id": model.feed.departures["departure_id"].gather(model.timetable.departure),
-                "depart_at": instants(model.timetable.depart),
-                "row": np.arange(len(seats)),
-            }
-        )
-        found = booked.join(known, on=["departure_id", "depart_at"])
-        rows = found["row"].to_numpy()
-        seats[rows] -= found["parcels"].to_numpy()
-        grams[rows] -= found["grams"].to_numpy()
-    limited = np.flatnonzero(np.isfinite(seats) | np.isfinite(grams))
-    slack = 1e-9  # loads are sums of expectations
-    worth = booked.with_columns(capacity_parcels=pl.lit(None, pl.Float64), capacity_g=pl.lit(None, pl.Float64))
-    prices = prices_of(model, worth.select(*PLAN_LOADS), empty(PLAN_HOURS))
-    return Room(limited, seats[limited] + slack, grams[limited] + slack, prices)
 
 
 def warm_up() -> None:

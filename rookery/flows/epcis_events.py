@@ -68,7 +68,7 @@ def get_event(ctx: Context, ask: OneEvent) -> Document:
 
     An event that the asker may not see is answered as one that does not exist.
     """
-    form = _format(ask.epc_format)
+    form = format_of(ask.epc_format)
     with bounded(ctx):
         found = queries.page(ctx.conn, Query((EventIds((ask.event_id,)),)), sight_of(ctx), MOST_OF_ONE_ID)
     if not found.events:
@@ -123,7 +123,7 @@ def answered(
 
     Raises NotAcceptable, Unreadable with every fault, TooLarge.
     """
-    form = _format(ask.epc_format)
+    form = format_of(ask.epc_format)
     query, faults = (known[0], []) if known else parse(asked)
     if faults:
         raise refused(faults)
@@ -149,7 +149,8 @@ def _refuse_too_many(ctx: Context, query: Query, sight: Sight) -> None:
         raise TooLarge("epcis.QueryTooLargeException", what, "ask for a shorter time, or raise maxEventCount")
 
 
-def _format(asked: str) -> Format:
+def format_of(asked: str) -> Format:
+    """How identifiers are to be written. Raises NotAcceptable for what is not made here."""
     if asked == "Always_EPC_URN":
         what = "Identifiers are kept as they were sent; a GS1 Digital Link does not say how long its company prefix is,"
         what += " so that it cannot be made an EPC URN."

@@ -1,4 +1,4 @@
-"""Named queries: asked once, kept, and answered by their name. Subscriptions to them are not offered."""
+"""Named queries: asked once, kept, and answered by their name; epcis_subscriptions.py has them told as events come."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from msgspec import Meta, Struct
 from rookery.base.audit import note
 from rookery.base.jsonb import jsonb
 from rookery.base.operations import Context, Replied, operation
+from rookery.base.webhooks import endpoints
 from rookery.flows.epcis_asking import WHO, refused
 from rookery.flows.epcis_events import EPC_FORMAT, Document, EpcFormat, answered, texts_of
 from rookery.flows.epcis_paging import PAGED, PerPage, Place, Token, begin, onward
 from rookery.terms.errors import Conflict, NotFound
 from rookery.terms.notice import Fault
+from rookery.tracking import subscriptions
 from rookery.tracking.query_parameters import parse
 
 SUBSCRIBING = (
@@ -69,7 +71,7 @@ def create_query(ctx: Context, ask: NewQuery) -> Replied[KeptQuery]:
         )
         raise Conflict("epcis.ResourceAlreadyExistsException", what, "choose another name, or delete that one first")
     note(ctx, "epcis.queries.create", ask.name)
-    return Replied(KeptQuery(ask.name, ask.query), {"Location": _path(ask.name)})
+    return Replied(KeptQuery(ask.name, ask.query), {"Location": path_of(ask.name)})
 
 
 class WhichQueries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,7 +105,7 @@ class OneQuery(Struct, frozen=True, forbid_unknown_fields=True):
 @operation("epcis.queries.get", kind="query", http="GET /epcis/queries/{query_name}", scope=WHO)
 def get_query(ctx: Context, ask: OneQuery) -> KeptQuery:
     """Look a named query up."""
-    return _get(ctx, ask.query_name)
+    return kept_query(ctx, ask.query_name)
 
 
 @operation(
@@ -111,7 +113,13 @@ def get_query(ctx: Context, ask: OneQuery) -> KeptQuery:
     idempotent=False,
 )  # fmt: skip
 def delete_query(ctx: Context, ask: OneQuery) -> Replied[None]:
-    """Forget a named query; its events stay."""
+    """Forget a named query, and end the subscriptions to it; its events stay."""
+    conn, who = ctx.conn, ctx.who
+    subscriptions.hold_query(conn, who.party_id, who.test, ask.query_name)
+    with ctx.as_system() as system:  # those of a greater key of the same party, too
+        for one in subscriptions.of_query(system, who.party_id, who.test, ask.query_name):
+            subscriptions.remove(system, one.subscription_id)
+            endpoints.remove(system, one.endpoint_id)
     gone = ctx.conn.execute(
         "delete from tracking.queries where party_id = %s and test = %s and name = %s",
         (ctx.who.party_id, ctx.who.test, ask.query_name),
@@ -139,33 +147,36 @@ class EventsOfQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def events_of_query(ctx: Context, ask: EventsOfQuery) -> Replied[Document]:
     """List the events that a named query finds now.
 
-    The query stands as it was named: nothing is added to it here. Subscriptions (`stream`, schedules, WebSockets) are
-    not offered; ask again with `GE_recordTime` instead.
+    The query stands as it was named: nothing is added to it here. To be told what comes, subscribe to it; WebSockets
+    are not offered.
     """
     asked = texts_of(ask.parameters)
     if asked:
         raise refused([_taken_for(name) for name in asked])
-    kept = _get(ctx, ask.query_name)
+    kept = kept_query(ctx, ask.query_name)
     query, faults = parse(kept.query, "$.query")
     if faults:
         raise refused(faults)
     return answered(
-        ctx, f"{_path(ask.query_name)}/events", {}, ask, known=(query, kept.query), query_name=ask.query_name
+        ctx, f"{path_of(ask.query_name)}/events", {}, ask, known=(query, kept.query), query_name=ask.query_name
     )
 
 
 def _taken_for(name: str) -> Fault:
     if name in SUBSCRIBING:
-        what, remedy = "subscriptions are not offered", "ask GET /epcis/events with GE_recordTime again and again"
+        what = "nothing is subscribed to here, and WebSockets are not offered"
+        remedy = "subscribe with a URL of yours: POST /epcis/queries/{query_name}/subscriptions"
         return Fault(f"query.{name}", "not_offered", what, remedy)
     return Fault(f"query.{name}", "unknown_parameter", "a named query stands as it is", "name another query")
 
 
-def _path(name: str) -> str:
+def path_of(name: str) -> str:
+    """Where a named query is."""
     return f"/epcis/queries/{quote(name, safe='')}"
 
 
-def _get(ctx: Context, name: str) -> KeptQuery:
+def kept_query(ctx: Context, name: str) -> KeptQuery:
+    """A named query of the asker's. Raises NotFound (NoSuchNameException)."""
     row = ctx.conn.execute(
         "select name, query from tracking.queries where party_id = %s and test = %s and name = %s",
         (ctx.who.party_id, ctx.who.test, name),

@@ -177,10 +177,10 @@ def _label(row: dict, people: dict[str, Address | Erased], ask: PrintAsk, own: b
     sender = _block(people.get(row["sender_id"]))
     if not own:
         recipient, sender = mask(recipient), None if sender is None else mask(sender)
-    stops = row["stops"] or [row["to_node"] or ""]
+    stops = row["stops"] or [row["to_node"] or row["from_node"] or ""]  # without legs it is where it is going
     if ask.variant == "return":
         recipient, sender = sender or _place(row, "from"), recipient
-        stops = row["back"] or [row["from_node"] or ""]
+        stops = row["back"] or [row["from_node"] or row["to_node"] or ""]
     *hubs, depot = stops
     return Label(
         sscc=row["number"],

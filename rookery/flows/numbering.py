@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from rookery.base import sets
 from rookery.base.audit import note
 from rookery.base.operations import SYSTEM, Context, operation
+from rookery.flows.living_facts import enter_parcels
 from rookery.orders.booking import label_parcels
 from rookery.terms.errors import Conflict
 from rookery.terms.ids import new_id
@@ -118,12 +119,12 @@ def number_parcels(ctx: Context, parcels: pl.DataFrame, legs: pl.DataFrame) -> N
     many numbers left.
     """
     [party_id] = parcels["party_id"].unique().to_list()
-    label_parcels(ctx.conn, _codes(legs), _numbers(ctx, party_id, parcels))
+    label_parcels(ctx.conn, route_codes(legs), _numbers(ctx, party_id, parcels))
 
 
 def number_wave(ctx: Context, plan_id: str) -> dict[str, int]:
     """Numbers and route codes of all that a wave has booked or re-routed, in the transaction that writes it; numbers
-    also for those that an earlier wave found none for.
+    also for those that an earlier wave found none for. All of these are entered for their chances to be looked up.
 
     Returns how many parcels of which party stay without a number because its ranges are used up: the others go on.
     """
@@ -151,7 +152,9 @@ def number_wave(ctx: Context, plan_id: str) -> dict[str, int]:
         except Conflict:
             without[str(party_id)] = mine.height
     none = pl.DataFrame(schema={"parcel_id": pl.String, "number": pl.String})
-    label_parcels(ctx.conn, _codes(legs), pl.concat([none, *numbers]))
+    label_parcels(ctx.conn, route_codes(legs), pl.concat([none, *numbers]))
+    booked = pl.concat([legs["shipment_id"], parcels["shipment_id"]])  # those that are where they are going: no legs
+    enter_parcels(ctx.conn, ctx.who.test, booked.unique())
     return without
 
 
@@ -163,7 +166,7 @@ def _numbers(ctx: Context, party_id: str, parcels: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def _codes(legs: pl.DataFrame) -> pl.DataFrame:
+def route_codes(legs: pl.DataFrame) -> pl.DataFrame:
     """The route code of each shipment (legs: shipment_id, seq, to_node)."""
     stops = legs.sort("shipment_id", "seq").group_by("shipment_id", maintain_order=True).agg("to_node")
     codes = [route_code(nodes[:-1], nodes[-1]).text for nodes in stops["to_node"].to_list()]

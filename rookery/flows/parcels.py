@@ -13,6 +13,8 @@ from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.base.paging import After, Limit, Page, page
 from rookery.terms.errors import Conflict, NotAllowed, NotFound
+from rookery.tracking import chances
+from rookery.tracking.epcis.identifiers import sscc_uri
 from rookery.waybill import store as waybills
 
 ParcelId = Annotated[str, Meta(max_length=40, examples=["pcl_01m8hyvan558x4225mfmdh7nwt"])]
@@ -116,6 +118,7 @@ def get(ctx: Context, ask: OneParcel) -> Carried:
 )
 def hand_over(ctx: Context, ask: OneParcel) -> Carried:
     """Note that a parcel was handed over to its first courier: from then on neither it nor its label changes."""
+    _hold_shipment(ctx, ask.parcel_id)
     parcel = _get(ctx, ask.parcel_id)
     if parcel.state == "cancelled":
         raise Conflict("parcels.cancelled", "The parcel is cancelled.", "give it back to the shipper")
@@ -128,8 +131,17 @@ def hand_over(ctx: Context, ask: OneParcel) -> Carried:
         ctx.conn.execute("select orders.hand_over_shipment(%s, %s)", (ask.parcel_id, ctx.clock.now()))
         if parcel.number is not None:
             waybills.hand_over(ctx.conn, [parcel.number], at=ctx.clock.now())
+            with ctx.as_system() as conn:
+                chances.enter(conn, ctx.who.test, [sscc_uri(parcel.number)])
         note(ctx, "parcels.hand_over", ask.parcel_id)
     return _get(ctx, ask.parcel_id)
+
+
+def _hold_shipment(ctx: Context, parcel_id: str) -> None:
+    """The shipment of a parcel that the asker may see, held before the parcel, as by whoever cancels or re-books it."""
+    seen = ctx.conn.execute("select shipment_id from orders.parcels where parcel_id = %s", (parcel_id,)).fetchone()
+    with ctx.as_system() as conn:
+        conn.execute("select from orders.shipments where shipment_id = any(%s) for update", (list(seen or ()),))
 
 
 def _refuse_who_does_not_carry(ctx: Context, parcel_id: str) -> None:

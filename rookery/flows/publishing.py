@@ -11,8 +11,7 @@ from msgspec import Meta, Struct
 from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.base.paging import Limit, Page, page
-from rookery.flows.planning import horizon_of
-from rookery.flows.wave_room import RUN, room_of, taken_by_others
+from rookery.flows.wave_room import RUN, keep_books
 from rookery.network import expand, validate_feed
 from rookery.network.store import (
     MOST_BYTES,
@@ -29,7 +28,7 @@ from rookery.network.store import (
     was_active_before,
 )
 from rookery.orders.waiting import booked
-from rookery.planning.store import LOADS_LOCK, future_legs, raise_loads
+from rookery.planning.store import future_legs
 from rookery.terms.errors import InvalidInput
 from rookery.terms.ids import new_id
 from rookery.terms.time import DAY, to_minute
@@ -128,7 +127,7 @@ def activate(ctx: Context, ask: OneFeed) -> Change:
     before = find_active(ctx.conn, test)
     if before is None or before.feed_id != ask.feed_id:
         add_activation(ctx.conn, ask.feed_id, test, ctx.clock.now(), ctx.who.party_id, "activate")
-        _keep_books(ctx, ask.feed_id)
+        keep_books(ctx, ask.feed_id)
         note(ctx, "networks.activate", ask.feed_id, before=before.feed_id if before else None)
     return Change(get_feed(ctx.conn, ask.feed_id, test), before, _stranded(ctx, ask.feed_id))
 
@@ -144,7 +143,7 @@ def rollback(ctx: Context, ask: Back) -> Change:
     feed_id = was_active_before(activations(ctx.conn, test))
     before = active_feed(ctx.conn, test)
     add_activation(ctx.conn, feed_id, test, ctx.clock.now(), ctx.who.party_id, "rollback")
-    _keep_books(ctx, feed_id)
+    keep_books(ctx, feed_id)
     note(ctx, "networks.rollback", feed_id, before=before.feed_id)
     return Change(get_feed(ctx.conn, feed_id, test), before, _stranded(ctx, feed_id))
 
@@ -167,16 +166,3 @@ def _stranded(ctx: Context, feed_id: str) -> int:
     )
     minute = (pl.col("depart_at").dt.epoch("s") // 60).cast(pl.Int32)
     return legs.with_columns(depart_at=minute).join(known, on=RUN, how="anti")["shipment_id"].n_unique()
-
-
-def _keep_books(ctx: Context, feed_id: str) -> None:
-    """What is booked on departures of a network that counts from now on; of those without a limit before, nobody kept
-    count.
-    """
-    conn, now, test = ctx.conn, ctx.clock.now(), ctx.who.test
-    conn.execute(LOADS_LOCK)
-    nobody = pl.DataFrame(schema={"shipment_id": pl.String})
-    booked = taken_by_others(conn, test, now, nobody)
-    if not booked.is_empty():
-        feed = ctx.part(Feeds).get(conn, feed_id)
-        raise_loads(conn, test, booked.join(room_of(feed, now, horizon_of(feed, None)), on=RUN))

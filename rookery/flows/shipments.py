@@ -17,6 +17,7 @@ from rookery.base.operations import Context, operation
 from rookery.base.paging import After, Limit, Page, page
 from rookery.flows.asks import Leg
 from rookery.flows.desks import Desks
+from rookery.flows.living_facts import enter_parcels
 from rookery.flows.ordering import refuse_changed, tell_history
 from rookery.orders.intake import judge
 from rookery.orders.intake_model import OrderIn, PlaceIn
@@ -181,6 +182,8 @@ def cancel(ctx: Context, ask: ShipmentCancel) -> Shipment:
         numbers = [parcel.number for parcel in shipment.parcels if parcel.number is not None]
         if numbers:
             waybills.cancel(ctx.conn, numbers, at=now)
+        with ctx.as_system() as conn:
+            enter_parcels(conn, ctx.who.test, [shipment.shipment_id])
         tell_history(ctx, [shipment.order_id], "cancelled", shipment_id=shipment.shipment_id)
         note(ctx, "shipments.cancel", shipment.shipment_id)
     return get_shipment(ctx, ask.shipment_id)

@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from rookery.base.operations import Context, operation
 from rookery.base.paging import After, Limit, Page, page
 from rookery.flows.asks import Leg
+from rookery.flows.chances import Now, now_of
 from rookery.flows.following import Followed, Step, follow
 from rookery.flows.parcels import Number
 from rookery.flows.shipments import get_shipments
@@ -75,8 +76,9 @@ class Why(Struct, frozen=True):
 
 
 class Tracker(Struct, frozen=True):
-    """A parcel's milestone with its reasons, its promise, the route it is to take and how that went.
+    """A parcel's milestone with its reasons, its promise, the route it is to take and how that went, and what is ahead.
 
+    expected_at and on_time_probability are those of the booking; `now` has what is likely by what was seen since.
     ridden: of each of `legs`, in their order. Promise and shipment are its shipper's: null for couriers, who see their
     own legs.
     """
@@ -94,6 +96,7 @@ class Tracker(Struct, frozen=True):
     on_time_probability: float | None
     legs: list[Leg]
     ridden: list[Ridden]
+    now: Now | None
     notices: list[str]
 
 
@@ -125,6 +128,7 @@ def get(ctx: Context, ask: OneTracker) -> Tracker:
         on_time_probability=shipment.on_time_probability if shipment else None,
         legs=legs,
         ridden=ridden(legs, followed.steps),
+        now=now_of(ctx, followed.number),
         notices=followed.notices,
     )
 

@@ -6,26 +6,26 @@ which whatever changed meanwhile is left as it is).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import polars as pl
 import psycopg
 from msgspec import structs
 
 from rookery.base.operations import Context
-from rookery.flows.planning import Plan, horizon_of, plan
+from rookery.flows.planning import Plan, plan
+from rookery.flows.wave_look import Snapshot, under_closures
 from rookery.flows.wave_room import (
     RUN,
     fitted,
     over,
-    room_of,
     summed,
     taken_by_others,
     with_room_left,
     with_weights,
 )
-from rookery.network.store import Feeds
+from rookery.network.live import as_they_leave
 from rookery.orders import booking, waiting
 from rookery.planning import store
 from rookery.planning.plans import Outcome, WaveSettings, finish_plan, tell_outcome
@@ -48,41 +48,6 @@ class Overtaken(Conflict):
     """Another worker began this wave anew, or ended it; nothing was written here."""
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What a wave looks at. received: orders that wait; movable: shipments whose first cut-off is ahead, `legs` their
-    routes; room: departures with a limit, and `others`: what parcels that stay as they are take of it.
-    """
-
-    at: datetime
-    feed_id: str
-    feed: Feed
-    days: int
-    received: pl.DataFrame
-    movable: pl.DataFrame
-    legs: pl.DataFrame
-    room: pl.DataFrame
-    others: pl.DataFrame
-
-
-def look(ctx: Context, feed_id: str, settings: WaveSettings) -> Snapshot:
-    """What there is to plan now, in live or test data as `ctx` says."""
-    conn, now, test = ctx.conn, ctx.clock.now(), ctx.who.test
-    feed = ctx.part(Feeds).get(conn, feed_id)
-    days = horizon_of(feed, settings.horizon_days)
-    received = waiting.received(conn, test)
-    ahead = store.future_legs(conn, test, now)
-    shipments = waiting.booked(conn, ahead["shipment_id"].unique())
-    received = received.join(shipments, on="order_id", how="anti")  # booked between the two looks
-    legs = ahead.join(shipments.select("shipment_id", "route"), on=["shipment_id", "route"])
-    first = legs.filter(pl.col("seq") == 1, pl.col("cutoff_at") > now)
-    movable = shipments.filter(pl.col("state") == "booked").join(first, on="shipment_id", how="semi")
-    return Snapshot(
-        now, feed_id, feed, days, received, movable, legs.join(movable, on="shipment_id", how="semi"),
-        room_of(feed, now, days), taken_by_others(conn, test, now, movable.select("shipment_id")),
-    )  # fmt: skip
-
-
 def make(snapshot: Snapshot, settings: WaveSettings) -> Plan | None:
     """The plan of what there is; None when there is nothing.
 
@@ -101,7 +66,7 @@ def make(snapshot: Snapshot, settings: WaveSettings) -> Plan | None:
         return None
     told = {name: value for name in ("outcomes", "seconds") if (value := getattr(settings, name)) is not None}
     return plan(
-        with_room_left(feed, snapshot.room, snapshot.others),
+        with_room_left(feed, snapshot.runs, snapshot.others),
         orders,
         start=snapshot.at,
         horizon_days=snapshot.days,
@@ -127,8 +92,8 @@ def write(ctx: Context, plan_id: str, version: int, snapshot: Snapshot, made: Pl
     """Book what was planned, re-route what was booked, tell what found no way: all of it or nothing.
 
     Orders and shipments that others changed since the snapshot are left as they are, and so are those whose first
-    cut-off passed, or whose room others booked, while it was planned. Raises Overtaken when this wave is somebody
-    else's by now.
+    cut-off passed, whose way was closed, or whose room others booked, while it was planned. Raises Overtaken when this
+    wave is somebody else's by now.
     """
     conn, now, test = ctx.conn, ctx.clock.now(), ctx.who.test
     conn.execute("set local statement_timeout = 0")  # sets of any size; a wait for others' locks keeps its limit
@@ -140,7 +105,8 @@ def write(ctx: Context, plan_id: str, version: int, snapshot: Snapshot, made: Pl
     outcome = Outcome(orders=looked_at.height)
     if made is not None:
         every = made.parcels.filter(pl.col("status") == "planned")
-        late = made.legs.filter(pl.col("seq") == 1, pl.col("cutoff_at") < now)
+        snapshot, shut = under_closures(ctx, snapshot, made)
+        late = pl.concat([made.legs.filter(pl.col("seq") == 1, pl.col("cutoff_at") < now).select("order_id"), shut])
         legs = made.legs.join(store.couriers(conn, made.legs["carrier_id"].unique()), on="carrier_id", how="left")
         legs = legs.with_columns(test=pl.lit(test), plan_id=pl.lit(plan_id))
         held = _held(conn, snapshot, every.join(late, on="order_id", how="anti"))
@@ -180,13 +146,13 @@ def _write_plan(
             conn.execute(store.LOADS_LOCK)
         moves = _moves(snapshot, held, legs)
         ours = moves.select("shipment_id")
-        others = taken_by_others(conn, test, now, ours)
+        others = taken_by_others(conn, test, now, ours, snapshot.moved)
         planned, stay, loads = _fitting(conn, snapshot, made, held, moves, others)
         booked = _book_new(ctx, plan_id, snapshot, planned, legs)
         kept, moved = _reroute(ctx, plan_id, snapshot, moves.join(planned, on="order_id", how="semi"), legs)
         conn.execute(store.LOADS_LOCK)
         if not alone:
-            since = taken_by_others(conn, test, now, pl.concat([ours, booked]))
+            since = taken_by_others(conn, test, now, pl.concat([ours, booked]), snapshot.moved)
             more = summed(since, others.with_columns(-pl.col("parcels", "grams")))
             loads = summed(loads, more)
             if not over(loads, snapshot.room).join(more.filter(pl.col("parcels") > 0), on=RUN).is_empty():
@@ -209,7 +175,9 @@ def _fitting(
         "order_id", *RUN, parcels=pieces, grams=pieces * pl.col("weight_g")
     )
     ours = moves.select("order_id", "shipment_id", "moved", "better")
-    old = with_weights(conn, snapshot.legs).join(ours, on="shipment_id", maintain_order="left")
+    old = with_weights(conn, as_they_leave(snapshot.legs, snapshot.moved)).join(
+        ours, on="shipment_id", maintain_order="left"
+    )
     gone = new.join(held, on="order_id", how="anti").with_columns(-pl.col("parcels", "grams"))
     loads = summed(made.loads, gone, others)
 
@@ -258,7 +226,8 @@ def _book_new(
 
 def _moves(snapshot: Snapshot, held: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:
     """Shipments that were planned again, with the plan's columns and their own, `moved` (they would go another way)
-    and `better` (there is something for it: cheaper, likelier on time, sooner there, or the network is another).
+    and `better` (there is something for it: cheaper, likelier on time, sooner there, the network is another, or a leg
+    of theirs does not run any more, or at another time).
     """
     own = snapshot.movable.select(
         "order_id", "shipment_id", "party_id", "version", "route", "on_time_probability", "expected_at", "feed_id"
@@ -267,11 +236,14 @@ def _moves(snapshot: Snapshot, held: pl.DataFrame, legs: pl.DataFrame) -> pl.Dat
     ours = shipments.select("order_id", "shipment_id")
     before = _way(snapshot.legs).rename({"way": "way_before", "fare": "fare_before"})
     after = _way(legs.join(ours, on="order_id"))
+    looked_at = snapshot.legs.filter(pl.col("depart_at") < snapshot.at + timedelta(days=snapshot.days))
+    broken = looked_at.join(snapshot.runs, on=RUN, how="anti")["shipment_id"]
     better = (
         (pl.col("fare") < pl.col("fare_before") * (1 - 1e-9))
         | (pl.col("on_time_probability") > pl.col("on_time_probability_before") + 1e-9)
         | (pl.col("expected_at") < pl.col("expected_at_before"))
         | (pl.col("feed_id") != snapshot.feed_id)
+        | pl.col("shipment_id").is_in(broken.implode())
     )
     together = shipments.join(before, on="shipment_id").join(after, on="shipment_id")
     return together.with_columns(moved=pl.col("way") != pl.col("way_before"), better=better)
@@ -311,7 +283,7 @@ def _write_loads(
     """What departures carry from now on, with the plan's prices of room; those that only others know go on as known."""
     known = store.capacities(conn, test, now).join(snapshot.room, on=RUN, how="anti")
     room = pl.concat([snapshot.room.select(known.columns), known])
-    prices = made.loads.select(*RUN, "shadow_price", "shadow_price_per_kg")
+    prices = made.loads.group_by(RUN).agg(pl.col("shadow_price", "shadow_price_per_kg").max())
     whole = (
         loads.with_columns(pl.col("parcels", "grams").clip(lower_bound=0.0))
         .join(room, on=RUN)

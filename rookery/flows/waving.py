@@ -14,14 +14,17 @@ from rookery.base.audit import note
 from rookery.base.jobs import Desk
 from rookery.base.operations import Context, operation
 from rookery.base.paging import Limit, Page, page
-from rookery.flows import wave
+from rookery.flows import wave, wave_look
+from rookery.flows.closing import REPLAN
 from rookery.flows.numbering import number_wave
 from rookery.flows.planning import MOST_HORIZON_DAYS, MOST_OUTCOMES
 from rookery.flows.scanning import claim_in_pieces
+from rookery.network import live
 from rookery.network.store import active_feed
 from rookery.orders.booking import rerouted_numbers
 from rookery.planning import schedules
 from rookery.planning.plans import (
+    Outcome,
     PlanRecord,
     WaveSettings,
     add_plan,
@@ -63,12 +66,12 @@ def ask_for_wave(ctx: Context, ask: NewWave) -> PlanRecord:
     promised a date; shipments whose first cut-off is ahead may get another route, never another promise.
     """
     settings = WaveSettings(ask.horizon_days, ask.outcomes, ask.seconds)
-    plan_id = _ask(ctx, settings, ask.metadata)
+    plan_id = ask_wave(ctx, settings, ask.metadata)
     note(ctx, "waves.plan", plan_id)
     return get_plan(ctx.conn, plan_id)
 
 
-def _ask(ctx: Context, settings: WaveSettings, metadata: dict[str, str]) -> str:
+def ask_wave(ctx: Context, settings: WaveSettings, metadata: dict[str, str]) -> str:
     """A wave that waits, and the job that plans it, in one transaction; one wave at a time, live and test apart."""
     now, test = ctx.clock.now(), ctx.who.test
     feed = active_feed(ctx.conn, test)
@@ -148,7 +151,7 @@ def begin_due_waves(desk: Desk) -> None:
             if due is None:
                 continue
             try:
-                plan_id = _ask(ctx, due.settings, {})
+                plan_id = ask_wave(ctx, due.settings, {})
             except RookeryError as fault:  # no network is active: told, and the next slot may do better
                 note(ctx, "waves.slot_missed", "", slot_at=due.next_at.isoformat(), code=fault.code)
             else:
@@ -182,10 +185,11 @@ def plan_wave(desk: Desk, *, plan_id: str) -> None:
         if version > MOST_TRIES + 1:  # 1 when it was asked for, and one more each time it is begun
             raise RookeryError("waves.given_up", f"It was begun {MOST_TRIES} times and never ended.", "ask for another")
         with desk.context(found, readonly=True) as ctx:
-            snapshot = wave.look(ctx, feed_id, settings)
+            snapshot = wave_look.look(ctx, feed_id, settings)
         made = wave.make(snapshot, settings)
         with desk.context(found) as ctx:
             outcome = wave.write(ctx, plan_id, version, snapshot, made)
+            _after_closures(ctx, snapshot, settings, outcome)
             unnumbered = sum((number_wave(ctx, plan_id) or {}).values())
             if unnumbered:
                 outcome = structs.replace(outcome, reasons={**outcome.reasons, NO_NUMBER: unnumbered})
@@ -212,6 +216,19 @@ def plan_wave(desk: Desk, *, plan_id: str) -> None:
         with desk.context(found, readonly=True) as ctx:
             things = [sscc_uri(number) for number in rerouted_numbers(ctx.conn, plan_id)]
         claim_in_pieces(desk, things, found)
+
+
+def _after_closures(ctx: Context, snapshot: wave_look.Snapshot, settings: WaveSettings, outcome: Outcome) -> None:
+    """What closures that were entered while a wave was planned leave to do, in the transaction that writes it.
+
+    What this wave booked on them all the same is re-booked; what it left out is planned again.
+    """
+    changed, entered = wave_look.changed(ctx, snapshot)
+    for closure_id in entered["closure_id"]:
+        if live.get(ctx.conn, ctx.who.test, closure_id).replan:
+            jobs.defer(ctx.conn, REPLAN, closure_id=closure_id)
+    if changed and outcome.skipped:
+        ask_wave(ctx, settings, {})
 
 
 def _mode_of(desk: Desk, plan_id: str) -> bool | None:

@@ -136,12 +136,14 @@ def grant(conn: psycopg.Connection, grants: pl.DataFrame, now: datetime) -> None
     )  # fmt: skip
 
 
-def reroute(conn: psycopg.Connection, shipments: pl.DataFrame, *, now: datetime, by_party: str) -> list[str]:
+def reroute(
+    conn: psycopg.Connection, shipments: pl.DataFrame, *, now: datetime, by_party: str, handed_over: bool = False
+) -> list[str]:
     """Put shipments on a newer plan; returns the ids of those that were. The promise and what was asked for it stay.
 
     shipments: shipment_id, version (as the caller saw it), route (which counts from now), moved (whether it is another
     than before), feed_id, plan_id, expected_at, on_time_probability. One that changed meanwhile, or is no longer
-    booked, is left as it is.
+    booked, is left as it is; `handed_over`: those that were handed over may be put on another way as well.
     """
     if shipments.is_empty():
         return []
@@ -158,14 +160,15 @@ def reroute(conn: psycopg.Connection, shipments: pl.DataFrame, *, now: datetime,
             "   plan_id = given.plan_id, expected_at = given.expected_at,"
             "   on_time_probability = given.on_time_probability,"
             "   version = s.version + 1, updated_at = %(now)s"
-            " from {} where s.shipment_id = given.shipment_id and s.version = given.version and s.state = 'booked'"
+            " from {} where s.shipment_id = given.shipment_id and s.version = given.version"
+            "   and s.state = any(%(states)s)"
             " returning s.shipment_id, s.order_id, s.party_id, s.test, s.route, given.moved),"
             " told as (insert into orders.history (at, order_id, party_id, test, what, by_party, detail)"
             "   select %(now)s, order_id, party_id, test, 'rerouted', %(by)s,"
             "     jsonb_build_object('shipment_id', shipment_id, 'route', route) from kept where moved)"
             " select shipment_id from kept"
         ).format(rows),
-        {**values, "now": now, "by": by_party},
+        {**values, "now": now, "by": by_party, "states": ["booked", *(["handed_over"] if handed_over else [])]},
     ).fetchall()
     return [shipment_id for (shipment_id,) in kept]
 
@@ -201,18 +204,21 @@ def regrant(conn: psycopg.Connection, parcels: pl.DataFrame, grants: pl.DataFram
 
 
 def label_parcels(conn: psycopg.Connection, codes: pl.DataFrame, numbers: pl.DataFrame) -> None:
-    """Give the parcels of shipments their route code (columns shipment_id, route_code), and some of them their waybill
-    number (columns parcel_id, number).
+    """Give the parcels of shipments their route code (columns shipment_id, route_code), and some of them, or others
+    that are where they are going and so have none, their waybill number (columns parcel_id, number).
     """
-    if codes.is_empty():
+    if codes.is_empty() and numbers.is_empty():
         return
     coded, values = sets.source(codes, {"shipment_id": "text", "route_code": "text"}, "coded")
     numbered, more = sets.source(numbers, {"parcel_id": "text", "number": "text"}, "numbered")
     conn.execute(
         sql.SQL(
-            "update orders.parcels p set route_code = given.route_code, number = coalesce(p.number, given.number)"
-            " from (select q.parcel_id, coded.route_code, numbered.number from {coded}"
-            "   join orders.parcels q using (shipment_id) left join {numbered} using (parcel_id)) as given"
+            "update orders.parcels p set route_code = coalesce(given.route_code, p.route_code),"
+            " number = coalesce(p.number, given.number)"
+            " from (select parcel_id, sorted.route_code, numbered.number"
+            "   from (select q.parcel_id, coded.route_code from {coded}"
+            "     join orders.parcels q using (shipment_id)) as sorted"
+            "   full join {numbered} using (parcel_id)) as given"
             " where p.parcel_id = given.parcel_id"
         ).format(numbered=numbered, coded=coded),
         {**values, **more},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import LiteralString
 
 import polars as pl
 import psycopg
@@ -42,17 +43,35 @@ def take_room(conn: psycopg.Connection, test: bool, claims: pl.DataFrame) -> set
     room: dict[tuple[str, datetime], list[float]] = {
         (row[0], row[1]): [_left(row[2], row[4]), _left(row[3], row[5])] for row in known.iter_rows()
     }
+    wanted: dict[int, list[tuple[tuple[str, datetime], float, float]]] = {}
+    for claim, departure_id, depart_at, parcels, grams in limited.select(
+        "claim", *_KEY, "parcels", "grams"
+    ).iter_rows():
+        wanted.setdefault(claim, []).append(((departure_id, depart_at), parcels, grams))
     refused: set[int] = set()
-    for (claim,), legs in limited.group_by("claim", maintain_order=True):
-        wants = [((row[0], row[1]), row[2], row[3]) for row in legs.select(*_KEY, "parcels", "grams").iter_rows()]
+    for claim, wants in wanted.items():
         if all(parcels <= room[key][0] and grams <= room[key][1] for key, parcels, grams in wants):
             for key, parcels, grams in wants:
                 room[key][0] -= parcels
                 room[key][1] -= grams
         else:
-            refused.add(claim)  # type: ignore[arg-type]
+            refused.add(claim)
     _add(conn, test, limited.filter(~pl.col("claim").is_in(list(refused))), 1)
     return refused
+
+
+def hold_room(conn: psycopg.Connection, test: bool, claims: pl.DataFrame, freed: pl.DataFrame) -> None:
+    """Until the transaction ends nobody else books on the departures of claims, nor on those of what is to be freed.
+
+    For whoever exchanges seats: with all of them held in one order, nobody waits in a circle. claims: columns CLAIMS;
+    freed: departure_id, depart_at.
+    """
+    conn.execute(LOADS_LOCK_SHARED)
+    limited = claims.filter(pl.col("capacity_parcels").is_not_null() | pl.col("capacity_g").is_not_null())
+    others = freed.select(_KEY).join(limited, on=_KEY, how="anti")
+    known = _loads(conn, test, others) if others.height else pl.DataFrame(schema=_LOADS)
+    columns = [*_KEY, "capacity_parcels", "capacity_g"]
+    _entered(conn, test, pl.concat([limited.select(columns), known.select(columns)]))
 
 
 def give_back(conn: psycopg.Connection, test: bool, claims: pl.DataFrame) -> None:
@@ -81,12 +100,16 @@ def _entered(conn: psycopg.Connection, test: bool, claims: pl.DataFrame) -> pl.D
 
 def _locked(conn: psycopg.Connection, test: bool, departures: pl.DataFrame) -> pl.DataFrame:
     """The loads of departures (columns _KEY) that have a row, locked in one order so that nobody waits in a circle."""
+    return _loads(conn, test, departures, " for update of l")
+
+
+def _loads(conn: psycopg.Connection, test: bool, departures: pl.DataFrame, hold: LiteralString = "") -> pl.DataFrame:
     rows, values = sets.source(departures.unique(_KEY), {name: CLAIMS[name] for name in _KEY})
     found = conn.execute(
         sql.SQL(
             "select l.departure_id, l.depart_at, l.parcels, l.grams, l.capacity_parcels, l.capacity_g"
             " from planning.loads l join {} using (departure_id, depart_at)"
-            " where l.test = %(test)s order by l.departure_id, l.depart_at for update of l"
+            " where l.test = %(test)s order by l.departure_id, l.depart_at" + hold
         ).format(rows),
         {**values, "test": test},
     ).fetchall()

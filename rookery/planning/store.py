@@ -111,6 +111,22 @@ def raise_loads(conn: psycopg.Connection, test: bool, loads: pl.DataFrame) -> No
     )  # fmt: skip
 
 
+def set_loads(conn: psycopg.Connection, test: bool, loads: pl.DataFrame) -> None:
+    """Departures that have loads carry exactly so much (departure_id, depart_at, parcels, grams). Holds LOADS_LOCK
+    alone.
+    """
+    conn.execute(LOADS_LOCK)
+    told = {name: LOADS[name] for name in ("departure_id", "depart_at", "parcels", "grams")}
+    rows, values = sets.source(loads, told)
+    conn.execute(
+        sql.SQL(
+            "update planning.loads l set parcels = given.parcels, grams = given.grams from {}"
+            " where l.test = %(test)s and l.departure_id = given.departure_id and l.depart_at = given.depart_at"
+        ).format(rows),
+        {**values, "test": test},
+    )
+
+
 def capacities(conn: psycopg.Connection, test: bool, after: datetime) -> pl.DataFrame:
     """What departures that leave after an instant hold, as far as anybody booked on them.
 

@@ -17,6 +17,7 @@ from psycopg.rows import namedtuple_row
 
 from rookery.base.jsonb import jsonb
 from rookery.tracking.query_terms import (
+    Among,
     Column,
     Declared,
     Either,
@@ -160,6 +161,8 @@ class _Search:
         """The statement: out of whichever rows are the fewest to look at."""
         terms = self.query.terms
         by_time = self.query.order == "event_at"
+        if among := next((term for term in terms if isinstance(term, Among)), None):
+            return self._by_key(self._told(among), terms, limit, after, by_time)
         if ids := next((term for term in terms if isinstance(term, EventIds)), None):
             return self._by_key(self._ids(ids), terms, limit, after, by_time)
         if named := next((term for term in terms if isinstance(term, Named)), None):
@@ -288,6 +291,8 @@ class _Search:
                 return self._has_id(values)
             case Own():
                 return self._own(term)
+            case Among():
+                return "true"  # they are the keys
             case Declared():
                 return "e.declared_at > '-infinity'"
             case Nothing():
@@ -305,6 +310,11 @@ class _Search:
         """A range rather than a pattern: an index serves it, and row-level security lets it."""
         assert start.endswith("/")
         return f"({column} >= {self.put(start)} and {column} < {self.put(start[:-1] + '0')})"
+
+    def _told(self, among: Among) -> str:
+        numbers, instants = self.put([*among.numbers]), self.put([*among.instants])
+        given = f"unnest({numbers}::bigint[], {instants}::timestamptz[])"
+        return f"select event_no, event_at from {given} u(event_no, event_at)"
 
     def _ids(self, ids: EventIds) -> str:
         """Keys of the events that may have these ids; which of them do is looked at after."""

@@ -67,6 +67,13 @@ class EventIds(Struct, frozen=True):
     values: tuple[str, ...]
 
 
+class Among(Struct, frozen=True):
+    """It is one of these events, by number and instant."""
+
+    numbers: tuple[int, ...]
+    instants: tuple[datetime, ...]
+
+
 class Declared(Struct, frozen=True):
     """It is an error declaration."""
 
@@ -75,7 +82,7 @@ class Nothing(Struct, frozen=True):
     """No event fits: what is asked for is not kept."""
 
 
-Term = Column | Place | Named | Inside | Either | Own | EventIds | Declared | Nothing
+Term = Column | Place | Named | Inside | Either | Own | EventIds | Among | Declared | Nothing
 
 
 class Query(Struct, frozen=True):

@@ -219,6 +219,22 @@ def revise(conn: Connection[Any], numbers: Sequence[str], *, at: datetime) -> No
     _move(conn, numbers, "issued", ("issued", "printed"), at)
 
 
+def resort(conn: Connection[Any], numbers: Sequence[str], *, at: datetime) -> None:
+    """Parcels are sorted to another way than their labels say: the labels' version goes up.
+
+    Before hand-over they are to be printed again; on its way a parcel keeps its label until somebody prints another.
+    Cancelled ones stay as they are.
+    """
+    conn.execute("select from waybill.numbers where number = any(%s) order by number for update", [list(numbers)])
+    conn.execute(
+        "update waybill.numbers set version = version + 1,"
+        " state = case state when 'printed' then 'issued' else state end,"
+        " changed_at = case state when 'handed_over' then changed_at else %s end"  # it tells when it was handed over
+        " where number = any(%s) and state <> 'cancelled'",
+        [at, list(numbers)],
+    )
+
+
 _CHANGES: dict[State, LiteralString] = {
     "printed": "state = case state when 'issued' then 'printed' else state end,"
     " reprints = reprints + (state <> 'issued')::int",

@@ -9,14 +9,17 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
 from rookery.base.access import keys
 from rookery.base.clock import WALL
+from rookery.base.jobs import Desk
 from rookery.base.operations import OPERATIONS, Operation
 from rookery.doors.http import examples
 from rookery.doors.http.openapi import schemas
+from rookery.flows import living
 from rookery.terms.ids import ID, new_id
 from rookery.tracking.epcis.identifiers import sscc_uri
 from rookery.waybill.model import Scheme
@@ -202,6 +205,36 @@ def _upload(world: World) -> str:
     return told["upload_id"]
 
 
+DAMAGED = count(1)
+
+
+def _case(world: World) -> str:
+    """A parcel of the first shipper's that its courier found damaged."""
+    asked = {"quote_id": _offer(world), "reference": f"A-9-{next(DAMAGED)}", "to": ADA}
+    number = world.must("shop", "POST", "/shipments", asked)["parcels"][0]["number"]
+    world.must("road", "POST", "/scans", {"scans": [{"number": number, "at": _before(1), "code": "damaged"}]})
+    house = world.served.house
+    while living.turn(Desk(house.database, WALL, house.parts), False, lambda: None):
+        pass
+    cases = world.must("house", "GET", "/cases?kind=damage&limit=1000")["data"]
+    return next(one["case_id"] for one in cases if number in one["cause"])
+
+
+def _subscription(world: World) -> str:
+    asked = {"dest": "https://shop.example.com/epcis", "stream": True}
+    return world.must("shop", "POST", "/epcis/queries/own-1/subscriptions", asked)["subscriptionID"]
+
+
+def _endpoint(world: World) -> str:
+    told = world.must("shop", "POST", "/webhooks", {"url": "https://shop.example.com/rookery"})
+    return told["endpoint"]["endpoint_id"]
+
+
+def _replan(world: World) -> str:
+    ids = {"shipment_ids": [world.owned["shipment_id"]]}
+    return world.must("house", "POST", "/shipments/rebook", ids)["replan"]["replan_id"]
+
+
 def _template(world: World) -> str:
     world.must("shop", "PUT", "/label-templates/mine", {"accent": "#112233"})
     return "mine"
@@ -226,9 +259,13 @@ MAKERS: dict[str, Callable[[World], str]] = {
     "value": epc_of,
     "query_name": _query,
     "token": _token,
+    "case_id": _case,
+    "replan_id": _replan,
+    "endpoint_id": _endpoint,
+    "subscription_id": _subscription,
 }
 """How something of the first shipper's is made, by the field that names one in a path or a body."""
-SHARED = {"feed_id"}
+SHARED = {"feed_id", "closure_id"}
 """Fields whose things belong to nobody: whoever may ask at all sees all of them."""
 
 

@@ -170,7 +170,7 @@ def test_guesses_are_counted_by_address():
 
 @pytest.mark.parametrize(
     ("sent", "taken", "seen"),
-    [(None, False, None), ("*", True, None), ('"7"', True, 7), (' "7" ', True, 7)],
+    [(None, False, None), ("*", True, None), ('"7"', True, 7), (' "7" ', True, 7), ('"7.00c0ffee"', True, 7)],
 )
 def test_if_match_names_a_version(sent, taken, seen):
     """The ETag that was read, or any."""
@@ -180,7 +180,8 @@ def test_if_match_names_a_version(sent, taken, seen):
 @pytest.mark.parametrize(
     ("sent", "taken", "error"),
     [
-        ('W/"7"', True, Changed), ("7", True, Changed), ('"x"', True, Changed), ('"99999999999"', True, Changed),
+        ('W/"7"', True, Changed), ("7", True, Changed), ('"x"', True, Changed),
+        ('"7.x"', True, Changed), ('"99999999999"', True, Changed),
         ("", True, Changed), ('"1", "2"', True, InvalidInput), ('"7"', False, InvalidInput),
     ],
 )  # fmt: skip

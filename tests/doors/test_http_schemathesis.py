@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from urllib.parse import quote
@@ -85,6 +86,7 @@ class Shop:
 
     def __init__(self, world: World):
         self.world = world
+        self.query = ""
         run_worker(world.served.house.database, WALL, world.served.house.parts, until_idle=True)
         world.keys["shop"] = world.served.new_key("admin", party=world.parties["shop"])
 
@@ -101,9 +103,23 @@ class Shop:
             return self.world.owned[name]
         if name in ("captureID", "event_id", "token"):
             return self.world.owned[name]
+        if name in ("endpoint_id", "subscription_id"):  # a party has 20 at most
+            for query in self.world.must("shop", "GET", "/epcis/queries?perPage=1000"):
+                if query["name"] != self.query:
+                    self.world.ask("shop", "DELETE", f"/epcis/queries/{query['name']}")
+            for one in self.world.must("shop", "GET", "/webhooks")["data"]:
+                self.world.ask("shop", "DELETE", f"/webhooks/{one['endpoint_id']}")
+        if name == "subscription_id":
+            asked = {"dest": "https://shop.example.com/epcis", "stream": True}
+            return self.world.must("shop", "POST", f"/epcis/queries/{self.query}/subscriptions", asked)[
+                "subscriptionID"
+            ]
         if name == "query_name":
             made = {"name": self.reference(), "query": {}}
-            return self.world.must("shop", "POST", "/epcis/queries", made)["name"]
+            self.query = self.world.must("shop", "POST", "/epcis/queries", made)["name"]
+            return self.query
+        if name == "closure_id":
+            return self.world.must("shop", "POST", "/closures", later_closure())["closure"]["closure_id"]
         if name == "feed_id":
             return self.world.must("shop", "GET", "/networks")["data"][0]["feed_id"]
         return MAKERS[name](self.world)
@@ -116,7 +132,17 @@ class Shop:
         return {"quote_id": self.made("quote_id"), "reference": self.reference(), "to": ADA}
 
 
+def later_closure() -> dict[str, Any]:
+    """A question of POST /closures that nothing of what is booked here comes near."""
+    day = datetime.now(UTC).date()
+    return {
+        "node_id": "BER", "from_at": f"{day + timedelta(days=90)}T00:00:00Z",
+        "until_at": f"{day + timedelta(days=91)}T00:00:00Z", "replan": False,
+    }  # fmt: skip
+
+
 GOOD: dict[str, Callable[[Shop], dict[str, Any]]] = {
+    "closures.add": lambda shop: later_closure(),
     "keys.create": lambda shop: {"party_id": shop.made("party_id"), "scopes": ["merchant"]},
     "shipments.create": lambda shop: shop.booking(),
     "shipments.batch": lambda shop: {"shipments": [shop.booking(), shop.booking()]},

@@ -329,11 +329,12 @@ def test_a_named_query_with_faults_is_not_kept(world: World):
         ask(world.record, "epcis.queries.create", SHOP, name="SimpleEventQuery", query={})
 
 
-def test_subscriptions_are_not_offered_and_that_is_said(world: World):
-    """Whoever would subscribe hears that it cannot, and what to do instead."""
+def test_whoever_would_subscribe_where_events_are_listed_hears_where_to(world: World):
+    """WebSockets are not offered, nor anything but a query's name; the remedy names the right door."""
     ask(world.record, "epcis.queries.create", SHOP, name="mine", query={})
-    with pytest.raises(Unreadable, match="subscriptions are not offered"):
+    with pytest.raises(Unreadable, match="nothing is subscribed to here") as refused:
         ask(world.record, "epcis.queries.events", SHOP, query_name="mine", parameters={"stream": ["true"]})
+    assert "POST /epcis/queries/{query_name}/subscriptions" in refused.value.faults[0].remedy
 
 
 def test_resources_lead_down_to_events(world: World):

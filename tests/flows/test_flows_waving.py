@@ -9,18 +9,21 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
 import psycopg
 import pytest
-from wave_world import TRUCK, VAN, World, feed_zip
+from living_cases import make_live
+from record_cases import ADA, NOW, SHOP
+from wave_world import TRUCK, VAN, World, feed_zip, meanwhile
 
-from rookery.base.db import Database
-from rookery.base.operations import Context
+from rookery.base.db import Database, Urls
+from rookery.base.operations import Context, Who
 from rookery.doors.worker.running import give_back, library, run_worker
-from rookery.flows import numbering, publishing, wave, waving
+from rookery.flows import labelling, numbering, publishing, wave, wave_look, waving
 from rookery.orders.intake import judge
 from rookery.orders.intake_model import OrderIn
 from rookery.planning.plans import WaveSettings, tell_outcome
@@ -292,18 +295,6 @@ def test_waves_are_listed_newest_first_page_by_page(world: World) -> None:
     assert listed == plans[::-1] and after == ""
 
 
-def meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
-    """Lets something happen after the next wave was planned and before it writes."""
-    really = wave.make
-
-    def make(*asked: Any) -> Any:
-        made = really(*asked)
-        happens()
-        return made
-
-    monkeypatch.setattr(wave, "make", make)
-
-
 def on(world: World, departure: str) -> int:
     return sum(way == [departure] for way in world.routes().values())
 
@@ -434,7 +425,7 @@ def test_a_wave_that_is_too_slow_has_failed_and_is_not_tried_again(
     """PostgreSQL breaks a statement off: the wave tells so and ends, and the next one gets its turn."""
     world.publish()
     world.order(1)
-    really = wave.look
+    really = wave_look.look
 
     def look(ctx: Context, *rest: Any) -> Any:
         ctx.conn.execute("set local statement_timeout = '1ms'")
@@ -442,7 +433,7 @@ def test_a_wave_that_is_too_slow_has_failed_and_is_not_tried_again(
         return really(ctx, *rest)
 
     with monkeypatch.context() as planted:
-        planted.setattr(wave, "look", look)
+        planted.setattr(wave_look, "look", look)
         done = world.plan()
     assert done.state == "failed" and done.fault is not None and done.fault.startswith("database.too_slow: ")
     assert world.plan().booked == 1
@@ -457,7 +448,7 @@ def test_a_wave_that_was_begun_five_times_is_given_up(world: World, monkeypatch:
         raise Unavailable("database.gone", "planted", "wait")
 
     with monkeypatch.context() as planted:
-        planted.setattr(wave, "look", gone)
+        planted.setattr(wave_look, "look", gone)
         for _ in range(5):
             with pytest.raises(Unavailable):
                 waving.plan_wave(world.desk, plan_id=plan_id)
@@ -484,6 +475,34 @@ def test_a_shipper_without_numbers_does_not_stop_a_wave(world: World) -> None:
         ("pty_other", 1),
         ("pty_shop", 0),
     ]
+
+
+def test_what_is_where_it_is_going_is_booked_without_a_leg(make_urls: Callable[[], Urls], tmp_path: Path) -> None:
+    """Node and address are served by one place: it gets its number, no code of a route, the chance that its last mile
+    gives, and a label that names the place.
+    """
+    operator = Who("pty_ops", "key_ops", frozenset({"operator"}))
+    with make_live(make_urls, tmp_path) as live:
+        record = live.record
+        ready = (NOW + timedelta(hours=2)).isoformat()
+        ask = {"from": {"node": "B"}, "to": ADA, "ready_at": ready, "weight_g": 500, "service_id": "standard"}
+        record.do("orders.create", SHOP, reference="R-1", **ask)
+        waving.plan_wave(live.desk(), plan_id=record.do("waves.plan", operator)["plan_id"])
+        with record.context() as ctx:
+            legs = ctx.conn.execute("select count(*) from planning.legs").fetchone()
+            [parcel] = ctx.conn.execute("select parcel_id, number, route_code from orders.parcels").fetchall()
+        assert (legs, parcel[2]) == ((0,), None) and parcel[1]
+        live.numbers.append(parcel[1])
+        live.look_out()
+        assert live.turn() == 1
+        row = live.row(parcel[1])
+        assert (row["chance"], row["why"], row["node_id"], row["legs"]) == (1.0, None, "B", [])
+        assert row["expected_at"] == NOW + timedelta(hours=6), "ready at 10:00, delivered in 240 minutes"
+        ask = labelling.PrintAsk(parcel_ids=[parcel[0]])
+        assert record.do("labels.print", SHOP, **msgspec.to_builtins(ask))[:4] == b"%PDF"
+        with record.context(SHOP) as ctx:
+            [label], _ = labelling._labels(ctx, ask)
+        assert (label.route.hub, label.route.depot) == ("", "B")
 
 
 @pytest.mark.parametrize("pieces", [1000, 1001])

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import polars as pl
 import psycopg
+import pytest
 
 from rookery.app import make_ready
 from rookery.base.clock import Clock
 from rookery.base.db import Database
 from rookery.base.jobs import Desk
 from rookery.base.operations import Context, Who
-from rookery.flows import publishing, waving
+from rookery.flows import publishing, wave, waving
 from rookery.network.store import Feeds
 from rookery.orders import booking
 from rookery.planning.plans import PlanRecord
@@ -160,6 +162,18 @@ class World:
 
     def later(self, **much: float) -> None:
         self.at += timedelta(**much)
+
+
+def meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Lets something happen after the next wave was planned and before it writes."""
+    really = wave.make
+
+    def make(*asked: Any) -> Any:
+        made = really(*asked)
+        happens()
+        return made
+
+    monkeypatch.setattr(wave, "make", make)
 
 
 def plain(thing: object) -> object:

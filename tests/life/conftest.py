@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from life_world import Life, soon
+from receiving import Receiver, receiving
 
 BROKEN = pytest.StashKey[str]()
 
@@ -25,6 +26,13 @@ def life() -> Iterator[Life]:
     finally:
         led.stop()
         shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def receivers() -> Iterator[list[Receiver]]:
+    """Two shops' own servers, which are told what happens."""
+    with receiving() as one, receiving() as other:
+        yield [one, other]
 
 
 @pytest.hookimpl(wrapper=True)

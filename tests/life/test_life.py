@@ -1,4 +1,4 @@
-"""One parcel's life over a real server, as a course: a01_quote.py, a02_accept.py, ... e06_delivered.py, in this order.
+"""One parcel's life over a real server, as a course: a01_quote.py, a02_accept.py, ... f05_shut.py, in this order.
 
 The chapters build on each other, so that to whoever deals tests out to several processes they are this one file.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-CHAPTERS = sorted(file.stem for file in Path(__file__).parent.glob("[a-e][0-9][0-9]_*.py"))
+CHAPTERS = sorted(file.stem for file in Path(__file__).parent.glob("[a-f][0-9][0-9]_*.py"))
 
 pytest.register_assert_rewrite(*CHAPTERS)
 for chapter in CHAPTERS:

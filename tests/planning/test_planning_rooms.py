@@ -13,7 +13,7 @@ import pytest
 
 from rookery.app import make_ready
 from rookery.base.db import Database
-from rookery.planning.rooms import give_back, take_room
+from rookery.planning.rooms import give_back, hold_room, take_room
 
 AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
 
@@ -101,3 +101,30 @@ def test_those_who_give_back_wait_in_one_line(db: Database) -> None:
             assert conn.execute(lock, (names[1:],)).rowcount == 39
     other.join()
     assert {row[1] for row in loads(db)} == {0}
+
+
+def test_whoever_exchanges_seats_waits_in_no_circle(db: Database) -> None:
+    """Two who take the seats that the other gives back, at the same time and again and again, both come through."""
+    take(db, (0, "a", 40), (0, "b", 40), seats=100)
+    faults: list[BaseException] = []
+    ready = threading.Barrier(2)
+
+    def exchange(taken: str, given: str) -> None:
+        try:
+            for _ in range(20):
+                ready.wait()
+                with db.transaction("pty_shop", frozenset({"merchant"}), False) as conn:
+                    wanted, freed = claims((0, taken, 1), seats=100), claims((0, given, 1), seats=100)
+                    hold_room(conn, False, wanted, freed)
+                    assert take_room(conn, False, wanted) == set()
+                    give_back(conn, False, freed)
+        except BaseException as fault:
+            faults.append(fault)
+            ready.abort()
+
+    threads = [threading.Thread(target=exchange, args=names) for names in (("a", "b"), ("b", "a"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == [] and [row[:2] for row in loads(db)] == [("a", 40), ("b", 40)]

@@ -13,6 +13,8 @@ from rookery.doors.cli.archive import archive_app
 from rookery.doors.cli.audit import audit_app
 from rookery.doors.cli.capacity import EXAMPLES as OF_CAPACITY
 from rookery.doors.cli.capacity import capacity
+from rookery.doors.cli.cases import cases_app
+from rookery.doors.cli.closures import closure_app
 from rookery.doors.cli.db import db_app
 from rookery.doors.cli.keys import keys_app, parties_app
 from rookery.doors.cli.options import (
@@ -75,6 +77,8 @@ app.add_typer(vault_app, name="vault")
 app.add_typer(db_app, name="db")
 app.add_typer(audit_app, name="audit")
 app.add_typer(archive_app, name="archive")
+app.add_typer(cases_app, name="cases")
+app.add_typer(closure_app, name="closure")
 app.command(epilog=OF_SERVE)(serve)
 orders_app.command("import", epilog=IMPORT_EXAMPLES)(import_orders)
 network_app.command("publish", epilog=OF_PUBLISH)(publish)
@@ -438,18 +442,49 @@ def bench(
 
 
 @app.command(
-    epilog=examples("rookery demo", "rookery demo --headless --json --out /tmp/demo"),
+    epilog=examples(
+        "rookery demo",
+        "rookery demo --size country --speed 300 --reset",
+        "rookery demo --headless --json --out /tmp/demo",
+    ),
 )
 def demo(
-    headless: Annotated[bool, typer.Option("--headless", help="No animation, and nothing is opened.")] = False,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="A day planned instead: no server, no animation, nothing is opened.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--open", help="The same day planned, and its page opened.")] = False,
+    size: Annotated[Literal["tiny", "country", "world"], typer.Option(help="Of the live demo's network.")] = "world",
+    speed: Annotated[
+        float, typer.Option(min=1, max=100_000, help="Simulated seconds a second, where the machine can follow.")
+    ] = 600,
+    orders: Annotated[int, typer.Option(min=1, max=20_000, help="Orders that come in each simulated hour.")] = 200,
+    waves: Annotated[float, typer.Option(min=0.1, max=168, help="Simulated hours between waves.")] = 4,
+    reset: Annotated[bool, typer.Option("--reset", help="Begin anew; what the live demo has kept is removed.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End by itself after running for so long; default: never.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON on stdout.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder to write; an earlier demo there is replaced.")] = Path("demo"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; default: demo-live, and demo with --headless or --open.")
+    ] = None,
 ) -> None:
-    """A sample world network and 20,000 orders: planned, checked, rehearsed and shown, in about two minutes.
+    """A network at work in simulated time: orders come in, waves are planned, couriers scan, and things go wrong.
 
-    Writes the network, the orders, the plan, three pictures and a page to look at.
-    Exit code 1 when the check finds a violation.
+    PostgreSQL, the HTTP server and a worker run in a folder of their own until Ctrl-C; the next start goes on from
+    there. Close a hub from another terminal and watch what becomes of it.
+
+    With --headless: 20,000 orders planned, checked, rehearsed and shown, in about two minutes: the network, the orders,
+    the plan, three pictures and a page to look at. Exit code 1 when the check finds a violation.
     """
-    from rookery.doors.cli.demo import run_demo
+    if headless or show:
+        from rookery.doors.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(out, headless=headless, as_json=as_json))
+        raise typer.Exit(run_demo(out or Path("demo"), headless=headless, as_json=as_json))
+    from rookery.doors.cli.live.driving import run_live
+    from rookery.doors.cli.live.figures import Wanted
+
+    wanted = Wanted(
+        out or Path("demo-live"), size=size, speed=speed, orders=orders, wave_hours=waves, seconds=seconds, reset=reset,
+        as_json=as_json,
+    )  # fmt: skip
+    raise typer.Exit(run_live(wanted))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rookery.doors.cli.options import Json, examples
-from rookery.doors.lifeline import LIFELINE
+from rookery.doors.lifeline import LIFELINE, end_with_parent
 from rookery.terms.errors import Conflict, RookeryError, Unavailable
 
 if TYPE_CHECKING:
@@ -56,10 +56,13 @@ def serve(
     this process itself is killed, the others end.
     """
     from rookery.app import data_folder, make_ready
+    from rookery.base.clock import FILE as CLOCK
+    from rookery.base.clock import WALL, clock_in
     from rookery.base.db import MAIN, Database, server, upgrade
     from rookery.doors.cli import console
     from rookery.doors.http.proxies import trusted_proxies
 
+    end_with_parent()  # where another program started it
     trusted_proxies(os.environ)  # refused here, not by a door that is started again and again
     folder = data_folder(data, new=True)
     port = port or _free_port(host)
@@ -69,7 +72,7 @@ def serve(
         postgres.start()
         upgrade(postgres.url(MAIN), progress)
         with Database.open(postgres, size=2) as database:
-            make_ready(database)
+            make_ready(database, clock_in(folder))
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     door = Child([sys.executable, "-m", "rookery.doors.http", host, str(port), str(folder)])
     worker = Child([sys.executable, "-m", "rookery.doors.worker", "--data", str(folder)])
@@ -82,6 +85,8 @@ def serve(
             sys.stdout.flush()
         else:
             console.out.print(f"Rookery listens at [bold]{url}[/]. Data: {folder}. Ctrl-C stops it.", soft_wrap=True)
+            if clock_in(folder) is not WALL:
+                console.out.print(f"Time is simulated: the file [bold]{CLOCK}[/] in that folder says what time it is.")
             console.out.print(
                 "A first key: rookery parties create NAME; rookery keys create --party ID --scope merchant"
             )

@@ -12,7 +12,9 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 
 
 def etag_of(reply: Any) -> str | None:
-    """The ETag of a reply that has a version."""
+    """The ETag of a reply that has a version: this, or what it says itself where figures change without a new one."""
+    if isinstance(own := getattr(reply, "etag", None), str):
+        return f'"{own}"'
     version = reply.get("version") if isinstance(reply, dict) else getattr(reply, "version", None)
     return f'"{version}"' if isinstance(version, int) else None
 
@@ -28,7 +30,8 @@ def version_seen(if_match: str | None, taken: bool) -> int | None:
     """The version that If-Match asks for; None when it asks for none, as `*` does.
 
     Raises InvalidInput where an operation heeds none or several are named, Changed for what no thing's ETag can be
-    (RFC 9110, 13.1.1: weak ones match nothing).
+    (RFC 9110, 13.1.1: weak ones match nothing). Of "3.0a1b2c3d" the version is 3: what follows tells figures, which
+    change by themselves and stand in nobody's way.
     """
     if if_match is None:
         return None
@@ -38,7 +41,7 @@ def version_seen(if_match: str | None, taken: bool) -> int | None:
         raise InvalidInput("if_match.not_taken", f"If-Match: {what}.", "mend what `errors` lists", faults=[fault])
     if if_match.strip() == "*":
         return None
-    found = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
+    found = re.fullmatch(r'"(\d{1,9})(?:\.[0-9a-f]{8})?"', if_match.strip())
     if found is None:
         raise Changed("if_match.other", "If-Match names an ETag that this cannot have.", "read it again")
     return int(found[1])

@@ -21,7 +21,7 @@ def main() -> None:
     data: Path = words.parse_args().data
     end_with_parent()
     jobs.tick("audit.seal")(lambda desk: _seal(desk, data))
-    with open_house(data, size=4) as house:
+    with open_house(data, size=8) as house:
         run_worker(house.database, house.clock, house.parts)
 
 

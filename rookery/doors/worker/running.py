@@ -7,12 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job
 from psycopg import OperationalError
 
 from rookery.base import jobs
@@ -20,14 +22,18 @@ from rookery.base.clock import Clock
 from rookery.base.db import Database
 from rookery.base.jobs import Desk
 from rookery.doors.http.telemetry import log
+from rookery.doors.worker import delivering, living
+from rookery.doors.worker.faults import named
 from rookery.doors.worker.upkeep import Upkeep
-from rookery.terms.errors import Later, RookeryError, Unavailable
+from rookery.terms.errors import Later, Unavailable
 
 TICK_S = 60.0
 STALLED_S = 30.0
 """Without a sign of life for so long a worker counts as gone, and its job is done by another."""
 AGAIN_S = 5
 """Seconds after which a job that met something unavailable is tried again; there is no last time."""
+POLL_S = 1.0
+"""How often jobs are looked for whose time to be tried again has come; new ones are heard of at once."""
 
 Ended = dict[int, tuple[float, int | None]]
 """When jobs ended here, in seconds of the machine's own clock, and under which worker's id; by the jobs' numbers."""
@@ -41,7 +47,8 @@ def run_worker(
     until_idle: bool = False,
     tick_s: float = TICK_S,
 ) -> None:
-    """Work until SIGTERM or SIGINT, one job at a time; with `until_idle` until no job waits.
+    """Work until SIGTERM or SIGINT, one job at a time, and look at whatever moves; with `until_idle` until no job waits
+    and nothing is left to be looked at.
 
     Workers side by side share the work. One that is killed leaves its job to the others, or to itself when it is back.
     """
@@ -51,12 +58,19 @@ def run_worker(
     looking = threading.Thread(target=_look_after, args=(desk, upkeep, stop, tick_s), name="ticks", daemon=True)
     log(clock.now(), "worker.started", tasks=sorted(jobs.TASKS), ticks=sorted(jobs.TICKS))
     _look(desk, upkeep)  # first of all, so that what is written from now on finds its partitions
+    beside = [looking]
     looking.start()
+    if not until_idle:
+        beside += living.start(desk, stop)
+        beside += delivering.start(desk, stop)
     try:
         asyncio.run(_work(desk, until_idle))
+        while until_idle and living.settle(desk):  # which may ask for jobs, and these may move parcels
+            asyncio.run(_work(desk, until_idle))
     finally:
         stop.set()
-        looking.join()
+        for thread in beside:
+            thread.join()
         log(clock.now(), "worker.stopped")
 
 
@@ -84,7 +98,7 @@ async def _serve(desk: Desk, until_idle: bool) -> None:
         try:
             await app.run_worker_async(
                 queues=[jobs.QUEUE], concurrency=1, wait=not until_idle, delete_jobs="successful",
-                stalled_worker_timeout=STALLED_S,
+                stalled_worker_timeout=STALLED_S, fetch_job_polling_interval=POLL_S,
             )  # fmt: skip
         finally:
             giving_back.cancel()
@@ -98,10 +112,20 @@ def library(desk: Desk, ended: Ended) -> procrastinate.App:
         min_size=1, max_size=4, timeout=10,
     )  # fmt: skip
     app = procrastinate.App(connector=connector)
-    again = procrastinate.RetryStrategy(wait=AGAIN_S, retry_exceptions=[Later])
     for name, function in jobs.TASKS.items():
-        app.task(name=name, queue=jobs.QUEUE, retry=again, pass_context=True)(partial(_do, desk, ended, name, function))
+        enter = app.task(name=name, queue=jobs.QUEUE, retry=_Again(), pass_context=True)
+        enter(partial(_do, desk, ended, name, function))
     return app
+
+
+class _Again(procrastinate.BaseRetryStrategy):
+    """A job that is to wait is tried again when it says; one that met something unavailable, after AGAIN_S."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> procrastinate.RetryDecision | None:
+        if not isinstance(exception, Later):
+            return None
+        wait = AGAIN_S if isinstance(exception, Unavailable) else exception.retry_after_s
+        return procrastinate.RetryDecision(retry_in={"seconds": wait})
 
 
 def _do(
@@ -112,7 +136,7 @@ def _do(
     ended.pop(number, None)
     log(desk.clock.now(), "job.begun", task=name, **ids)
     try:
-        _do_and_tell(desk, name, function, ids)
+        _do_and_tell(replace(desk, tries=context.job.attempts), name, function, ids)
     finally:
         ended[number] = (time.monotonic(), context.job.worker_id)
 
@@ -124,7 +148,7 @@ def _do_and_tell(desk: Desk, name: str, function: Callable[..., None], ids: dict
         log(desk.clock.now(), "job.later", task=name, code=fault.code, **ids)
         raise
     except Exception as fault:
-        log(desk.clock.now(), "job.failed", task=name, fault=_named(fault), **ids)
+        log(desk.clock.now(), "job.failed", task=name, fault=named(fault), **ids)
         raise
     log(desk.clock.now(), "job.done", task=name, **ids)
 
@@ -163,9 +187,4 @@ def _look(desk: Desk, upkeep: Upkeep) -> None:
         try:
             look(desk)
         except Exception as fault:
-            log(desk.clock.now(), "tick.failed", tick=name, fault=_named(fault))
-
-
-def _named(fault: Exception) -> str:
-    """What may be told of a fault: never its text, unless it is ours."""
-    return fault.code if isinstance(fault, RookeryError) else type(fault).__name__
+            log(desk.clock.now(), "tick.failed", tick=name, fault=named(fault))

@@ -1,0 +1,52 @@
+"""A closure that is laid over the ways of parcels: whatever comes of it for how many parcels, it is one case."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import polars as pl
+
+from rookery.tracking.rules.shape import UNDER_WAY, Rule, found
+
+FELL = 0.005
+"""A chance that fell by less is as before."""
+_FOLLOWS = pl.col("kind").is_in(["chance_low", "dwell"]) | (
+    (pl.col("kind") == "scan_missing") & pl.col("cause").str.starts_with("node:")
+)
+
+
+def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """A closure touches a booked leg still ahead, or the node where it stands, and matters: the chance fell, other legs
+    are better now, or none are left; also where the chance merely is below what was promised, if it shuts or delays.
+    Of a parcel that merely stands at a shut node, and leaves after that or long since should have, only a fall tells.
+
+    A row for each closure that matters to a parcel: what one has done to it does not make another's harm less.
+    """
+    below = (pl.col("chance") < pl.col("confidence")).fill_null(False)
+    fell = (pl.col("chance") < pl.col("chance_before") - FELL).fill_null(False)
+    # at the first look it comes from where it was when it was promised
+    fell |= below & pl.col("chance_before").is_null() & (pl.col("promised_chance") >= pl.col("confidence"))
+    thins = pl.col("closures_thin").list.contains(pl.col("closure_id")).fill_null(False)
+    stands = pl.col("closures_stood").list.contains(pl.col("closure_id")).fill_null(False)
+    matters = fell | pl.col("why").eq_missing("no_way") | (~stands & (pl.col("off_plan") | (below & ~thins)))
+    touched = looked.filter(UNDER_WAY, pl.col("closures").list.len() > 0)
+    rows = touched.with_columns(closure_id="closures").explode("closure_id").filter(matters)
+    return found(rows, "closure:" + pl.col("closure_id"), pl.lit("A closure is laid over the booked way."), now)
+
+
+def lasts(members: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Until the closure touches it no more: lifted, over, or booked around."""
+    closure_id = pl.col("case_cause").str.strip_prefix("closure:")
+    return members.filter(UNDER_WAY, pl.col("closures").list.contains(closure_id).fill_null(False))
+
+
+def follows(looked: pl.DataFrame, under: pl.Series) -> pl.Expr:
+    """What (kind, cause, epc) follows from a closure, of parcels that are `under` one: they are in no other case for
+    that. A missed departure does where that run itself is touched; one of which no scan of arriving came never does.
+    """
+    run_touched = pl.col("closed_departures").list.contains(pl.col("booked_departure_id")).fill_null(False)
+    excused = (pl.col("kind") == "departure_missed") & pl.col("epc").is_in(looked.filter(run_touched)["epc"].implode())
+    return (_FOLLOWS | excused) & pl.col("epc").is_in(under.implode())
+
+
+RULE = Rule("closure", find, lasts)

@@ -1,0 +1,508 @@
+"""Cases on real PostgreSQL: one for each cause, opened, extended and closed by what was looked at."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from looked_cases import CLOSED, LOOK, MISSED, MOVE, looked
+from record_cases import Record, make_record
+from tracking_cases import MONDAY, make_world, scan
+
+from rookery.base.jobs import Desk
+from rookery.base.operations import SYSTEM
+from rookery.flows import casing
+from rookery.flows.casing import LEGS, Judged, judge, judge_unknown, touched
+from rookery.flows.living import turn
+from rookery.network import live
+from rookery.network.live import Closure
+from rookery.tracking import tables_store
+from rookery.tracking.tables_store import STRAYS, UNMAPPED
+
+
+class Room:
+    """A system of record in which parcels are looked at."""
+
+    def __init__(self, record: Record):
+        self.record = record
+
+    def judge(self, **rows: dict[str, Any]) -> Judged:
+        """Look at parcels, by name, and judge."""
+        return self.look(looked(rows))
+
+    def look(self, frame: pl.DataFrame) -> Judged:
+        with self.record.context() as ctx:
+            return judge(ctx, frame, self.record.now)
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.record.context(SYSTEM, readonly=True) as ctx:
+            return ctx.conn.execute(query.encode(), values).fetchall()
+
+    def cases(self, closed: bool = False) -> dict[tuple[str, str], int]:
+        """How many parcels are in each case, by kind and cause; of closed ones: were when they were closed."""
+        found = self.rows(
+            "select kind, cause, parcels from tracking.cases where (state = 'closed') = %s order by 1, 2", closed
+        )
+        return {(kind, cause): parcels for kind, cause, parcels in found}
+
+
+@pytest.fixture
+def room(make_urls, tmp_path):
+    with make_record(make_urls, tmp_path) as record:
+        record.now = LOOK
+        yield Room(record)
+
+
+DAMAGED = {"disposition": "damaged"}
+MISSED_HB1 = ("departure_missed", "departure:HB1@2026-03-02T19:30Z")
+
+
+def test_one_cause_is_one_case_however_many_parcels(room: Room):
+    """Parcels that missed one departure are one case, also when they are looked at in batches; figures follow."""
+    first = room.judge(a=MISSED, b=MISSED | {"value": 5.5, "chance": 0.96})
+    second = room.judge(c=MISSED)
+    assert (len(first.opened), second.opened, second.extended) == (1, [], first.opened)
+    assert room.cases() == {MISSED_HB1: 3}
+    figures = room.rows("select value, currency, worst_chance, state, version from tracking.cases")
+    assert figures == [(25.5, "EUR", 0.96, "open", 1)]
+
+
+def test_judged_again_by_the_same_nothing_changes(room: Room):
+    """The same look twice opens, extends and closes nothing."""
+    rows = {"a": MISSED, "b": {"status": "on_hold", "detail": "customs_hold"}, "c": {"chance": 0.1}, "d": {}}
+    room.judge(**rows)
+    before = room.rows("select * from tracking.cases order by 1"), room.rows("select * from tracking.case_parcels")
+    room.record.now += timedelta(seconds=1)
+    assert room.judge(**rows) == casing.NOTHING
+    assert (
+        room.rows("select * from tracking.cases order by 1"), room.rows("select * from tracking.case_parcels")
+    ) == before  # fmt: skip
+
+
+def test_a_case_closes_when_its_last_parcel_leaves_it(room: Room):
+    """One by one: booked on another departure, delivered; why the last left is why it closed."""
+    opened = room.judge(a=MISSED, b=MISSED).opened
+    assert (
+        room.judge(a=MISSED | {"booked_departure_id": "HB2", "booked_cutoff_at": LOOK + timedelta(hours=9)}).closed
+        == []
+    )
+    assert room.cases() == {MISSED_HB1: 1}
+    room.record.now += timedelta(hours=1)
+    assert room.judge(b={"status": "delivered"}).closed == opened
+    assert room.cases() == {} and room.cases(closed=True) == {MISSED_HB1: 0}
+    assert room.rows("select closed_why, closed_at, closed_by from tracking.cases") == [
+        ("delivered", room.record.now, None)
+    ]
+    left = room.rows("select number, closed_why from tracking.case_parcels order by 1")
+    assert left == [("a", "mended"), ("b", "delivered")]
+
+
+@pytest.mark.parametrize(
+    ("left", "why"),
+    [
+        ({"status": "delivered"}, "delivered"),
+        ({}, "mended"),
+        ({"status": "cancelled"}, "ended"),
+    ],
+)
+def test_a_case_was_delivered_only_where_all_of_the_last_were(room: Room, left: dict[str, Any], why: str):
+    """Of two that leave at once, one delivered: the case closes by what became of the other."""
+    room.judge(a=MISSED, b=MISSED)
+    room.judge(a={"status": "delivered"}, b=left)
+    assert room.rows("select closed_why from tracking.cases") == [(why,)]
+
+
+def test_trouble_that_comes_again_is_another_case(room: Room):
+    """After it closed itself, the same cause opens a new case."""
+    first = room.judge(a=MISSED).opened
+    room.judge(a={})
+    again = room.judge(a=MISSED).opened
+    assert len(first) == len(again) == 1 and first != again
+
+
+def test_a_parcel_comes_back_into_an_open_case(room: Room):
+    """Who left a case and is found again for the same cause is in it again, once."""
+    room.judge(a=MISSED, b=MISSED)
+    room.judge(a={})
+    assert room.judge(a=MISSED).opened == []
+    assert room.rows("select number, closed_at, clear_at from tracking.case_parcels order by 1") == [
+        ("a", None, None), ("b", None, None),
+    ]  # fmt: skip
+
+
+def test_a_low_chance_keeps_its_case_when_its_cause_would_change(room: Room):
+    """Below what was promised while riding late, and still so after arriving: it stays in the departure's one case."""
+    late = {
+        "node_id": None, "detail": "departed", "riding_departure_id": "HB1", "chance": 0.4,
+        "riding_depart_at": LOOK - timedelta(hours=4),
+    }  # fmt: skip
+    room.judge(a=late, b=late)
+    one = ("chance_low", "departure:HB1@2026-03-02T16:00Z")
+    assert room.cases() == {one: 2}
+    assert room.judge(a={"chance": 0.4}) == casing.NOTHING
+    room.judge(a={"chance": 0.95})
+    assert room.cases() == {one: 1}
+
+
+def test_what_lasts_is_told_as_it_is_now_for_the_reason_it_came_in(room: Room):
+    """Not quite mended, the chance is told anew; the reason stays that for which the parcel came into the case."""
+    room.judge(a={"chance": 0.9})
+    told = "select chance, reason from tracking.case_parcels"
+    [(_, reason)] = room.rows(told)
+    room.judge(a={"chance": 0.94})
+    assert room.rows(told) == [(0.94, reason)]
+    assert room.rows("select worst_chance from tracking.cases") == [(0.94,)]
+
+
+def test_a_parcel_is_in_several_cases_of_different_kinds(room: Room):
+    """Damaged in the wrong place with too low a chance is three cases."""
+    room.judge(a={"status": "on_hold", "detail": "damaged", "node_id": "X", "chance": 0.1})
+    cause = "parcel:urn:p:a"
+    assert room.cases() == {("chance_low", cause): 1, ("damage", cause): 1, ("wrong_place", cause): 1}
+
+
+def enter_closure(room: Room, reason: str = "Storm") -> None:
+    with room.record.context() as ctx:
+        until = LOOK + timedelta(hours=16)
+        closure = Closure("clo_x", "H", None, None, LOOK, until, 0.0, 0, reason, True, LOOK, "pty_house")
+        live.add(ctx.conn, False, closure)
+
+
+def test_a_closure_is_one_case_that_gathers_what_follows_from_it(room: Room):
+    """What the closed hub's parcels would be cases for is the closure's case alone; what does not follow is apart."""
+    enter_closure(room)
+    room.judge(a={"chance": 0.1})  # low before the closure came
+    hold = {"status": "on_hold", "detail": "customs_hold"}
+    room.judge(
+        a=CLOSED,
+        b=CLOSED | MISSED | {"closed_departures": ["HB1"]},
+        c=CLOSED | hold,
+        d=CLOSED | {"overdue": True, "due_scan": "departed"},
+    )
+    assert room.cases() == {("closure", "closure:clo_x"): 4, ("hold", "parcel:urn:p:c"): 1}
+    assert room.cases(closed=True) == {("chance_low", "parcel:urn:p:a"): 0}
+    assert room.rows("select reason from tracking.cases where kind = 'closure'") == [
+        ("H is closed until 2026-03-03T12:00Z: Storm.",)
+    ]
+    told = room.rows("select closed_why from tracking.case_parcels where kind = 'chance_low'")
+    assert told == [("gathered",)]
+
+
+def test_a_parcel_is_in_the_case_of_each_closure_that_matters(room: Room):
+    """A second closure counts what the first one has already; that the first case was closed by hand hides nothing of
+    it; and lifting one leaves the other's parcels where they are.
+    """
+    first, second = ("closure", "closure:clo_x"), ("closure", "closure:clo_y")
+    [case_id] = room.judge(a=CLOSED, b=CLOSED).opened
+    both = CLOSED | {"closures": ["clo_x", "clo_y"]}
+    room.judge(a=both, b=both, c=both | {"closures": ["clo_y"]})
+    assert room.cases() == {first: 2, second: 3}
+    assert room.judge(a=both) == casing.NOTHING
+    with room.record.context() as ctx:
+        casing.cases.close_by_hand(ctx.conn, case_id, "known", "pty_house", LOOK)
+    assert room.judge(a=both) == casing.NOTHING
+    third = both | {"closures": ["clo_x", "clo_y", "clo_z"]}
+    room.judge(a=third)
+    assert room.cases() == {second: 3, ("closure", "closure:clo_z"): 1}
+    room.judge(a=third | {"closures": ["clo_x", "clo_z"]})
+    assert room.cases() == {second: 2, ("closure", "closure:clo_z"): 1}
+
+
+def test_a_small_closure_swallows_no_other_cases(room: Room):
+    """What was below its promise before a closure that only thins, and misses a departure that this does not touch, has
+    the cases that it would have without.
+    """
+    thin = {"closures": ["clo_x"], "closures_thin": ["clo_x"], "closed_departures": ["BC1"]}
+    room.judge(a=MISSED | thin | {"chance": 0.5, "chance_before": 0.5})
+    assert room.cases() == {("chance_low", "parcel:urn:p:a"): 1, MISSED_HB1: 1}
+
+
+def test_a_missed_departure_is_the_closures_where_it_touches_that_run(room: Room):
+    """Of two parcels of a closure's case that missed their departures, the one whose departure was closed is in no
+    other; the other's case is as before, and is gathered when a closure comes over that run too.
+    """
+    elsewhere = CLOSED | MISSED | {"closed_departures": ["BC1"]}
+    here = CLOSED | MISSED | {"closed_departures": ["HB1"]}
+    room.judge(a=elsewhere, b=here)
+    assert room.cases() == {("closure", "closure:clo_x"): 2, MISSED_HB1: 1}
+    room.judge(a=here)
+    assert room.cases() == {("closure", "closure:clo_x"): 2}
+    assert room.rows("select closed_why from tracking.cases where state = 'closed'") == [("gathered",)]
+
+
+def test_what_is_given_up_leaves_its_cases(room: Room):
+    """The last look at a parcel of which nothing was heard closes its case."""
+    overdue = {"overdue": True, "due_scan": "departed"}
+    room.judge(a=overdue)
+    assert len(room.cases()) == 1
+    room.judge(a=overdue | {"why": "given_up"})
+    assert room.rows("select state, closed_why from tracking.cases") == [("closed", "given_up")]
+
+
+def test_a_scan_missing_on_the_way_is_not_the_closures(room: Room):
+    """A departure of which nothing was heard is another matter than the closed hub that its parcels go to."""
+    riding = {"node_id": None, "riding_departure_id": "AH1", "riding_depart_at": LOOK - timedelta(hours=9)}
+    room.judge(a=CLOSED | riding | {"overdue": True, "due_scan": "arrived"})
+    assert room.cases() == {("closure", "closure:clo_x"): 1, ("scan_missing", "departure:AH1@2026-03-02T11:00Z"): 1}
+
+
+def test_a_closures_case_has_moves_and_closes_when_lifted(room: Room):
+    """Each parcel has its move with cost and chance, the case their sum; when nothing touches any more it closes."""
+    room.judge(a=CLOSED, b=CLOSED | {"chance": 0.8, "cost": 3.5}, c=CLOSED | {"off_plan": False, "legs": "[]"})
+    assert room.rows("select moves, move_cost, move_chance from tracking.cases") == [(2, 6.0, 0.5)]
+    moves = room.rows(
+        "select number, move->0->>'departure_id', move_cost, move_chance from tracking.case_parcels order by 1"
+    )
+    assert moves == [("a", "HB2", 2.5, 0.5), ("b", "HB2", 3.5, 0.8), ("c", None, None, None)]
+    room.judge(a=CLOSED | {"off_plan": False, "legs": "[]"})  # acted upon elsewhere, still touched: told as it is now
+    assert room.rows("select moves, move_cost from tracking.cases") == [(1, 3.5)]
+    closed = room.judge(a={}, b={}, c={}).closed
+    assert len(closed) == 1
+    assert room.rows("select closed_why from tracking.cases") == [("mended",)]
+
+
+def test_a_closures_case_ends_with_the_closure(room: Room):
+    """Over, without another scan of what is in it: its case closes within the minute, whoever hears of cases hears it,
+    and its parcels are looked at anew, once; those that are still below their promise come into cases of their own.
+    """
+    desk = Desk(room.record.database, room.record.context().clock, room.record.parts)
+    enter_closure(room)
+    hear_all(room)
+    [case_id] = room.judge(a=CLOSED, b=CLOSED).opened
+    judge_unknown(desk)
+    assert room.cases() == {("closure", "closure:clo_x"): 2}
+    assert room.rows("select count(*) from tracking.moved") == [(0,)]
+    room.record.now += timedelta(hours=16)
+    for _ in range(2):
+        judge_unknown(desk)
+    assert room.rows("select state, parcels, closed_why from tracking.cases") == [("closed", 0, "mended")]
+    assert room.rows("select epcs from tracking.moved") == [(["urn:p:a", "urn:p:b"],)]
+    told = room.rows("select kind, key, parties from base.outbox order by seq")
+    assert told == [("case.opened", case_id, ["pty_shop"]), ("case.closed", case_id, ["pty_shop"])]
+    room.judge(a={"chance": 0.5}, b={})
+    assert room.cases() == {("chance_low", "parcel:urn:p:a"): 1}
+
+
+def test_a_closures_case_ends_when_it_is_lifted(room: Room):
+    """Lifted, its case closes within the minute; that of another closure stays."""
+    desk = Desk(room.record.database, room.record.context().clock, room.record.parts)
+    enter_closure(room)
+    room.judge(a=CLOSED)
+    with room.record.context() as ctx:
+        other = Closure("clo_y", "B", None, None, LOOK, LOOK + timedelta(hours=9), 0.0, 0, "", True, LOOK, "pty_house")
+        live.add(ctx.conn, False, other)
+        live.lift(ctx.conn, False, "clo_x", LOOK, "pty_house")
+    room.judge(b=CLOSED | {"closures": ["clo_y"]})
+    judge_unknown(desk)
+    assert room.cases() == {("closure", "closure:clo_y"): 1}
+
+
+def test_since_stays_as_it_was_told_first(room: Room):
+    """Looked at again and again, a parcel in a case keeps since when it is in trouble."""
+    room.judge(a=CLOSED)
+    since = "select since, opened_at from tracking.case_parcels"
+    first = room.rows(since)
+    room.record.now += timedelta(hours=1)
+    room.judge(a=CLOSED | {"chance": 0.4})
+    assert room.rows(since) == first == [(LOOK, LOOK)]
+    assert room.rows("select chance from tracking.case_parcels") == [(0.4,)]
+
+
+def test_values_in_several_currencies_are_not_added(room: Room):
+    """Euros and pounds have no sum; the case tells none."""
+    room.judge(a=MISSED, b=MISSED | {"currency": "GBP"})
+    assert room.rows("select value, currency, parcels from tracking.cases") == [(None, None, 2)]
+    room.judge(b={})
+    assert room.rows("select value, currency from tracking.cases") == [(10.0, "EUR")]
+
+
+def test_what_was_closed_by_hand_waits_until_it_was_clear_once(room: Room):
+    """Not opened again for the same parcels and cause; others open a new case; once clear, it may come again."""
+    [case_id] = room.judge(a=MISSED).opened
+    with room.record.context() as ctx:
+        casing.cases.close_by_hand(ctx.conn, case_id, "settled", "pty_house", LOOK)
+    assert room.judge(a=MISSED) == casing.NOTHING
+    assert len(room.judge(a=MISSED, b=MISSED).opened) == 1
+    assert room.cases() == {MISSED_HB1: 1}
+    assert room.judge(a={}) == casing.NOTHING
+    assert room.judge(a=MISSED).extended != []
+    assert room.cases() == {MISSED_HB1: 2}
+
+
+def test_a_low_chance_closed_by_hand_stays_closed_under_any_cause(room: Room):
+    """The cause that would be told now is another; the fall is the same."""
+    late = {
+        "node_id": None, "detail": "departed", "riding_departure_id": "HB1", "chance": 0.4,
+        "riding_depart_at": LOOK - timedelta(hours=4),
+    }  # fmt: skip
+    [case_id] = room.judge(a=late).opened
+    with room.record.context() as ctx:
+        casing.cases.close_by_hand(ctx.conn, case_id, "known", "pty_house", LOOK)
+    assert room.judge(a={"chance": 0.4}) == casing.NOTHING
+
+
+def test_test_data_and_live_data_have_cases_apart(room: Room):
+    """The same parcel name and cause in test mode is another case, that live data does not see."""
+    from msgspec import structs
+
+    room.judge(a=MISSED)
+    with room.record.context(structs.replace(SYSTEM, test=True)) as ctx:
+        assert len(judge(ctx, looked({"t": MISSED}), LOOK).opened) == 1
+        assert ctx.conn.execute("select count(*) from tracking.cases").fetchone() == (1,)
+    assert room.cases() == {MISSED_HB1: 1}
+
+
+def test_an_undone_look_leaves_no_case(room: Room):
+    """Cases are of the transaction of the look: where that fails, nothing was opened."""
+    with pytest.raises(RuntimeError), room.record.context() as ctx:
+        judge(ctx, looked({"a": MISSED}), LOOK)
+        raise RuntimeError
+    assert room.cases() == {}
+
+
+def hear_all(room: Room) -> None:
+    """An endpoint of whoever runs the network, that hears everything."""
+    with room.record.context() as ctx:
+        ctx.conn.execute(
+            "insert into base.endpoints (endpoint_id, party_id, test, url, kinds, hears_all, created_at, changed_at)"
+            " values ('end_1', 'pty_house', false, 'https://house.example/hook', '{}', true, %(now)s, %(now)s)",
+            {"now": LOOK},
+        )
+
+
+def test_news_tells_each_shipper_once_of_a_case(room: Room):
+    """A case tells whom it concerns when it opens, comes to concern a new shipper, or closes; never others' figures."""
+    hear_all(room)
+    [case_id] = room.judge(a=MISSED, b=MISSED | {"owner_id": "pty_rival"}).opened
+    room.judge(c=MISSED | {"owner_id": "pty_third"}, d=MISSED)
+    room.judge(a={}, b={}, c={}, d={})
+    told = room.rows("select kind, key, parties, data from base.outbox order by seq")
+    assert [(kind, key, parties) for kind, key, parties, _ in told] == [
+        ("case.opened", case_id, ["pty_rival", "pty_shop"]),
+        ("case.opened", case_id, ["pty_third"]),
+        ("case.closed", case_id, ["pty_rival", "pty_shop", "pty_third"]),
+    ]
+    assert set(told[0][3]) == {"case_id", "kind", "cause", "reason"} and told[2][3]["closed_why"] == "mended"
+
+
+def test_nobody_who_listens_no_news(room: Room):
+    """Where no endpoint wants to hear of cases, nothing is put into the outbox."""
+    room.judge(a=MISSED)
+    assert room.rows("select count(*) from base.outbox") == [(0,)]
+
+
+def keep_unknown(room: Room, party_id: str = "pty_blue") -> None:
+    """Two scans of a number that no parcel has, one with a code that no table knows."""
+    with room.record.context() as ctx:
+        at = {"event_at": LOOK}
+        strays = pl.DataFrame([{"epc": "urn:n:1", "number": "N1", "event_no": n, **at} for n in (1, 2)], schema=STRAYS)
+        tables_store.add_strays(ctx.conn, strays, party_id, False)
+        codes = pl.DataFrame([{"event_no": 1, "code": "W:7", **at}], schema=UNMAPPED)
+        tables_store.add_unmapped(ctx.conn, codes, party_id, False)
+
+
+def test_unknown_numbers_and_codes_are_cases_until_they_are_settled(room: Room):
+    """One for each number and code of a party; again and again nothing more; understood, they close themselves."""
+    desk = Desk(room.record.database, room.record.context().clock, room.record.parts)
+    keep_unknown(room)
+    hear_all(room)
+    for _ in range(2):
+        judge_unknown(desk)
+    assert room.cases() == {("unknown_code", "code:pty_blue:W:7"): 0, ("unknown_parcel", "number:pty_blue:urn:n:1"): 0}
+    with room.record.context() as ctx:
+        tables_store.drop_strays(ctx.conn, ["urn:n:1"], "pty_blue", False)
+        ctx.conn.execute("delete from tracking.unmapped")
+    judge_unknown(desk)
+    assert room.cases() == {}
+    assert room.rows("select distinct closed_why, version from tracking.cases") == [("mended", 2)]
+    told = room.rows("select kind, parties, data->>'closed_why' from base.outbox order by seq")
+    assert told == [("case.opened", [], None)] * 2 + [("case.closed", [], "mended")] * 2
+
+
+def test_an_unknown_number_closed_by_hand_stays_closed_until_it_was_settled(room: Room):
+    """The scans are still there: no new case; gone and come again: a new one."""
+    desk = Desk(room.record.database, room.record.context().clock, room.record.parts)
+    keep_unknown(room)
+    judge_unknown(desk)
+    with room.record.context() as ctx:
+        for (case_id,) in ctx.conn.execute("select case_id from tracking.cases").fetchall():
+            casing.cases.close_by_hand(ctx.conn, case_id, "a courier's own bags", "pty_house", LOOK)
+    judge_unknown(desk)
+    assert room.cases() == {}
+    with room.record.context() as ctx:
+        ctx.conn.execute("delete from tracking.unmapped")
+        ctx.conn.execute("delete from tracking.strays")
+    judge_unknown(desk)
+    keep_unknown(room)
+    judge_unknown(desk)
+    assert len(room.cases()) == 2
+
+
+def minutes(hours: float) -> int:
+    return int((LOOK + timedelta(hours=hours)).timestamp() // 60)
+
+
+def closures(*rows: dict[str, Any]) -> pl.DataFrame:
+    usual = {"from_at": minutes(0), "until_at": minutes(4), "capacity_factor": 0.0, "delay_minutes": 0}
+    full = [{**usual, "closure_id": f"clo_{i}", **row} for i, row in enumerate(rows, 1)]
+    return pl.DataFrame([{name: row.get(name) for name in live.IN_FORCE} for row in full], schema=live.IN_FORCE)
+
+
+def test_a_closure_touches_what_leaves_in_its_window():
+    """By node, lane or departure, scheduled within [from, until); a shut node also what arrives or stands there."""
+    leg = {"epc": "p", "departure_id": "HB1", "lane_id": "HB", "from_node": "H", "to_node": "B"}
+    legs = pl.DataFrame(
+        [{**leg, "depart_at": LOOK + timedelta(hours=4 - 1 / 60), "arrive_at": LOOK + timedelta(hours=5)}]
+        + [{**leg, "epc": "q", "depart_at": LOOK + timedelta(hours=4), "arrive_at": LOOK + timedelta(hours=5)}],
+        schema=LEGS,
+    )
+    standing = pl.DataFrame({"epc": ["p", "r"], "node_id": ["H", "A"]})
+    shut = closures(
+        {"node_id": "H"}, {"lane_id": "HB"}, {"departure_id": "HB1"},
+        {"node_id": "B", "until_at": minutes(6)}, {"node_id": "B", "until_at": minutes(6), "capacity_factor": 0.5},
+        {"node_id": "A", "from_at": minutes(1)}, {"node_id": "A", "capacity_factor": 0.5, "delay_minutes": 9},
+        {"node_id": "A"},
+    )  # fmt: skip
+    found = touched(legs, standing, shut, LOOK)
+    assert {epc: told for epc, *told in found.rows()} == {
+        "p": [["clo_1", "clo_2", "clo_3", "clo_4"], [], [], ["HB1"]],
+        "q": [["clo_4"], [], [], ["HB1"]],
+        "r": [["clo_8"], [], ["clo_8"], []],
+    }  # fmt: skip
+    thin = closures(
+        {"node_id": "H", "capacity_factor": 0.5}, {"lane_id": "HB", "capacity_factor": 0.5, "delay_minutes": 9}
+    )
+    [(_, *told)] = touched(legs, standing, thin, LOOK).rows()
+    assert told == [["clo_1", "clo_2"], ["clo_1"], [], ["HB1"]]
+    assert touched(legs, standing, closures({"node_id": "H", "capacity_factor": 1.0}), LOOK).is_empty()
+    assert touched(legs, standing, closures(), LOOK).is_empty()
+
+
+def test_moves_are_kept_as_they_were_looked_up(room: Room):
+    """The legs of a suggested move come back as they were found."""
+    import msgspec
+
+    room.judge(a=CLOSED)
+    assert room.rows("select move from tracking.case_parcels") == [(msgspec.json.decode(MOVE),)]
+
+
+def test_a_scan_becomes_a_case_and_another_ends_it(make_urls, tmp_path):
+    """From the door to the case: a courier scans damage, the live turn looks and opens it, the next scan mends it."""
+    with make_world(make_urls, tmp_path) as world:
+        parcel, desk = world.parcel(), Desk(world.record.database, world.record.context().clock, world.record.parts)
+        world.record.now = MONDAY + timedelta(hours=12)
+
+        def cases_now() -> list[tuple[Any, ...]]:
+            while turn(desk, False, lambda: None):
+                pass
+            with world.record.context(SYSTEM, readonly=True) as ctx:
+                query = "select kind, cause, state, parcels from tracking.cases where kind = 'damage'"
+                return ctx.conn.execute(query).fetchall()
+
+        assert cases_now() == []
+        world.capture(world.blue, scan("inspecting", 9.5, parcel, place="H", **DAMAGED))
+        assert cases_now() == [("damage", f"parcel:{parcel}", "open", 1)]
+        world.capture(world.blue, scan("arriving", 10, parcel, place="H"))
+        assert cases_now() == [("damage", f"parcel:{parcel}", "closed", 0)]

@@ -1,0 +1,224 @@
+"""The live twin: booked parcels follow their legs, none is lost from sight, and scans arrive muddled but complete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rookery.flows.planning import plan
+from rookery.network import expand, place, read_feed, sample_network
+from rookery.orders import read_orders, sample_orders, write_orders
+from rookery.terms.frames import FEED, Feed
+from rookery.terms.time import DAY, to_minute
+from rookery.tracking.codes.tables import builtin
+from rookery.twin.live import BOOKINGS, CODES, SCANS, Live
+from rookery.twin.model import CALM, ROUGH, Trouble
+from rookery.twin.rolling import SPAN_DAYS, Rolling
+from rookery.twin.sending import NEAT, STRANGE_CODES, Muddle, muddle
+
+BEGIN = to_minute(datetime(2026, 9, 15, tzinfo=UTC))
+LONG = BEGIN + 60 * DAY
+SEED = 3
+
+
+@pytest.fixture(scope="module")
+def feed(tmp_path_factory) -> Feed:
+    """A network of twelve nodes whose departures take as long as they should."""
+    return read_feed(sample_network("tiny", 7, tmp_path_factory.mktemp("live") / "feed"))
+
+
+@pytest.fixture(scope="module")
+def booked(feed: Feed, tmp_path_factory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Parcels and their bookings, as a plan of sample orders has them; a parcel's number is its order's."""
+    path = write_orders(sample_orders(feed, 200, SEED), tmp_path_factory.mktemp("live") / "orders.parquet")
+    orders = read_orders(path)
+    made = plan(feed, orders, outcomes=4, horizon_days=21, threads=1, seconds=1.0)
+    placed, _ = place(feed, orders.frame)
+    on_way = made.parcels.filter(pl.col("status") == "planned")
+    zones = feed.zones.select(minutes=pl.col("delivery_minutes").cast(pl.Int64)).with_row_index("zone")
+    parcels = (
+        placed.join(on_way, on="order_id", how="semi")
+        .join(zones.cast({"zone": pl.Int32}), on="zone", how="left", maintain_order="left")
+        .select(number="order_id", node="origin", start_at="start_at", minutes=pl.col("minutes").fill_null(0))
+    )  # fmt: skip
+    bookings = made.legs.select(
+        pl.col("order_id").alias("number"), "seq", "departure_id", depart_at=pl.col("depart_at").dt.epoch("s") // 60
+    )
+    return parcels, bookings.cast(pl.Schema(BOOKINGS))
+
+
+def live(feed: Feed, booked: tuple[pl.DataFrame, pl.DataFrame], trouble: Trouble, seed: int = SEED) -> Live:
+    """The twin with everyone booked."""
+    made = Live(Rolling(feed, BEGIN, trouble, seed, expand), trouble, seed)
+    made.add(booked[0].reverse())
+    made.tell(booked[1])
+    return made
+
+
+def closed(feed: Feed, **what: object) -> Feed:
+    """The feed with one closure more."""
+    row = dict.fromkeys(FEED["closures"]) | {"capacity_factor": 0.0, "delay_minutes": 0, "line": 0} | what
+    return replace(feed, closures=pl.concat([feed.closures, pl.DataFrame([row], schema=FEED["closures"])]))
+
+
+def timetable(feed: Feed) -> Feed:
+    """The feed without its spreads: every ride takes its median."""
+    nothing = pl.lit(None, pl.String)
+    return replace(
+        feed,
+        departures=feed.departures.with_columns(transit_id=nothing), zones=feed.zones.with_columns(delivery_id=nothing),
+    )  # fmt: skip
+
+
+def test_codes_are_ours():
+    """Every code that the twin scans with means something in the table of our own."""
+    table = builtin("rookery")
+    assert all(table.find(code) is not None for code in CODES)
+    assert all(table.find(code) is None for code in STRANGE_CODES)
+
+
+def test_in_a_calm_world_everyone_rides_what_was_booked(feed: Feed, booked):
+    """Where everything takes its median, each parcel departs with its booked legs, one after another, is delivered, and
+    misses nothing.
+    """
+    twin = live(timetable(feed), booked, CALM)
+    scans = twin.advance(LONG)
+    left = scans.filter(pl.col("code") == "departed").select("number", "departure", "at")
+    ridden = left.group_by("number", maintain_order=True).agg("departure").sort("number")
+    told = booked[1].sort("seq").group_by("number", maintain_order=True).agg(departure="departure_id").sort("number")
+    assert ridden.equals(told)
+    truth = twin.truth()
+    assert (truth["state"] == "delivered").all() and truth["missed"].sum() == 0 and not twin.astray()
+    brought = scans.filter(pl.col("code") == "delivered").select("number", delivered_at="at")
+    assert brought.sort("number").equals(truth.select("number", "delivered_at").sort("number"))
+    assert scans["at"].is_sorted() and dict(scans.schema) == SCANS
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(BEGIN, LONG), max_size=8), st.integers(0, 1000))
+def test_how_time_is_cut_makes_no_difference(feed: Feed, booked, stops: list[int], seed: int):
+    """The same seed gives the same scans, in however many steps time passes."""
+    twin, other = live(feed, booked, ROUGH, seed), live(feed, booked, ROUGH, seed)
+    once = twin.advance(LONG)
+    parts = pl.concat([other.advance(stop) for stop in [*sorted(stops), LONG]])
+    assert parts.equals(once) and twin.truth().equals(other.truth())
+
+
+def test_in_a_rough_world_none_is_lost_from_sight(feed: Feed, booked):
+    """At any time every accepted parcel is on its way, delivered or lost; a scan a parcel cannot have is never made."""
+    twin = live(feed, booked, ROUGH)
+    scans = pl.DataFrame(schema=SCANS)
+    for day in range(30):
+        scans = pl.concat([scans, twin.advance(BEGIN + day * DAY)])
+        assert scans["at"].max() is None or scans["at"].max() < BEGIN + day * DAY  # type: ignore[operator]
+        truth = twin.truth()
+        accepted = set(scans.filter(pl.col("code") == "accepted")["number"])
+        assert accepted == set(truth.filter(pl.col("state") != "coming")["number"])
+        delivered = set(scans.filter(pl.col("code") == "delivered")["number"])
+        assert delivered == set(truth.filter(pl.col("state") == "delivered")["number"])
+    counts = scans.group_by("number").agg(
+        left=(pl.col("code") == "departed").sum(), came=(pl.col("code") == "arrived").sum(),
+        accepted=(pl.col("code") == "accepted").sum(), brought=(pl.col("code") == "delivered").sum(),
+    )  # fmt: skip
+    assert counts.filter((pl.col("accepted") != 1) | (pl.col("brought") > 1)).is_empty()
+    assert counts.filter(~(pl.col("left") - pl.col("came")).is_between(0, 1)).is_empty()
+    assert twin.truth()["missed"].sum() > 0
+    by = scans.filter(pl.col("code").is_in(["departed", "arrived"]))
+    assert by["carrier"].null_count() == 0 and by["departure"].null_count() == 0
+
+
+def test_who_misses_takes_the_next_of_the_lane(feed: Feed, booked):
+    """A parcel whose departure does not run goes with the lane's next, and then on by its other legs."""
+    calm = timetable(feed)
+    first = booked[1].filter(pl.col("seq") == 1).row(0, named=True)
+    one = booked[0].filter(pl.col("number") == first["number"]), booked[1].filter(pl.col("number") == first["number"])
+    at = first["depart_at"]
+    shut = closed(calm, departure_id=first["departure_id"], from_at=at - 30, until_at=at + 30)
+    twin = live(calm, one, CALM)
+    twin.close(shut, BEGIN)
+    assert twin.astray() == []  # it is not there yet
+    scans = twin.advance(LONG)
+    assert scans["at"].filter(scans["code"] == "departed")[0] > at
+    truth = twin.truth().row(0, named=True)
+    assert truth["state"] == "delivered" and truth["missed"] >= 1
+
+
+def test_a_new_booking_moves_it(feed: Feed, booked):
+    """Told other legs while it waits, a parcel rides these; told while it rides, it goes on by them afterwards."""
+    calm = timetable(feed)
+    later = booked[1].with_columns(depart_at=pl.col("depart_at") + 7 * DAY)  # the same departures, a week later
+    twin = live(calm, booked, CALM)
+    before = twin.advance(int(booked[1]["depart_at"].median()))  # type: ignore[arg-type]
+    ridden = before.filter(pl.col("code") == "departed").select("number", departure_id="departure")
+    assert 0 < ridden.height < later.height
+    loaded = twin.truth().filter(pl.col("state") == "loaded")  # nobody gets off again
+    twin.tell(later)
+    scans = twin.advance(LONG).join(loaded, on="number", how="anti")
+    gone = scans.filter(pl.col("code") == "departed").select("number", departure_id="departure", depart_at="at")
+    asked = later.join(ridden, on=["number", "departure_id"], how="anti").select(gone.columns)
+    asked = asked.join(loaded, on="number", how="anti")
+    assert gone.sort("number", "depart_at").equals(asked.sort("number", "depart_at"))
+    assert (twin.truth()["state"] == "delivered").all()
+
+
+def test_a_closed_node_holds_up_what_leaves_it(feed: Feed, booked):
+    """While a node is closed nothing departs from it; what left before goes on, and afterwards all is delivered."""
+    twin = live(feed, booked, CALM)
+    node = booked[1].join(feed.departures, on="departure_id").join(feed.lanes, on="lane_id")["from_node"].mode()[0]
+    at, until = BEGIN + DAY, BEGIN + 3 * DAY
+    before = twin.advance(at)
+    twin.close(closed(feed, node_id=node, from_at=at, until_at=until), at)
+    scans = twin.advance(LONG)
+    gone = scans.filter((pl.col("code") == "departed") & (pl.col("node") == node))
+    assert gone.filter(pl.col("at").is_between(at + 2 * DAY // 24, until, closed="left")).is_empty()
+    assert gone.filter(pl.col("at") >= until).height > 0
+    every = pl.concat([before, scans])
+    assert every.filter(pl.col("code") == "delivered").height == booked[0].height
+
+
+def test_spans_follow_each_other(feed: Feed):
+    """Rows of later spans come behind those there are, which stay as they are, and each stands there once."""
+    rolling = Rolling(feed, BEGIN, ROUGH, SEED, expand)
+    before = rolling.rows
+    rolling.reach(BEGIN + 2 * SPAN_DAYS * DAY)
+    after = rolling.rows
+    assert len(after) > 1.9 * len(before) and (after.depart[: len(before)] == before.depart).all()
+    keys = pl.DataFrame({"departure": after.departure, "scheduled": after.scheduled})
+    assert keys.is_unique().all()
+    some = slice(None, None, 97)
+    found = rolling.find(after.departure[some], after.scheduled[some])
+    assert (after.scheduled[found] == after.scheduled[some]).all()
+
+
+def test_what_was_saved_goes_on_as_if_nothing_had_been(feed: Feed, booked, tmp_path: Path):
+    """A twin taken up from its file gives the scans that the first would have given."""
+    twin = live(feed, booked, ROUGH)
+    twin.advance(BEGIN + 2 * DAY)
+    twin.save(tmp_path / "twin.npz")
+    again = Live(Rolling(feed, BEGIN, ROUGH, SEED, expand), ROUGH, SEED)
+    again.load(tmp_path / "twin.npz")
+    assert again.advance(LONG).equals(twin.advance(LONG)) and again.truth().equals(twin.truth())
+
+
+def test_scans_are_muddled_but_all_come(feed: Feed, booked):
+    """All scans are sent, none before it was made, and what is strange beside them; batches make no difference."""
+    scans = live(feed, booked, ROUGH).advance(LONG)
+    rates = Muddle(duplicate=0.1, out_of_order=0.2, late=0.1, unknown_code=0.02, unknown_number=0.02)
+    sent = muddle(scans, rates, SEED)
+    assert sent["sent_at"].is_sorted() and (sent["sent_at"] >= sent["at"]).all()
+    assert scans.join(sent, on=["number", "at", "code"], how="anti").is_empty()
+    repeated = sent.height - sent.unique(["number", "at", "code"]).height
+    strange = sent.filter(pl.col("code").is_in(STRANGE_CODES)).height
+    strays = sent.join(scans, on="number", how="anti").height
+    assert 0.05 < repeated / scans.height < 0.2 and 0 < strange < repeated and 0 < strays < repeated
+    key = ["number", "at", "code", "sent_at"]
+    half = scans.height // 2
+    parts = pl.concat([muddle(scans[:half], rates, SEED), muddle(scans[half:], rates, SEED)])
+    assert parts.sort(key).equals(sent.sort(key))
+    assert muddle(scans, NEAT, SEED).drop("sent_at").equals(scans)
