@@ -18,10 +18,14 @@ from typing import Any
 import polars as pl
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rookery.base.db import Cluster, Database, Urls, upgrade
 from rookery.terms.frames import FEED, ORDERS, Feed, FeedInfo
+
+settings.register_profile("rookery", deadline=None)  # no test asserts a time
+settings.load_profile("rookery")
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "nodes": {"kind": "hub", "lat": 0.0, "lon": 0.0, "country": "BE", "timezone": "UTC", "handling_minutes": 0},

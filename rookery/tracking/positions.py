@@ -103,6 +103,7 @@ def positions(facts: pl.DataFrame, booked: pl.DataFrame, nodes: pl.DataFrame | N
     told = rows.join(behind, on="epc", how="left", maintain_order="left").with_columns(
         where=pl.when(lost).then(pl.lit("unknown")).otherwise("where"),
         ready_at=pl.when(stands & ~lost).then(ready),
+        riding_depart_at=pl.when(~lost).then("riding_depart_at"),
         late=pl.max_horizontal(pl.lit(0), pl.col("left_at") - pl.col("riding_depart_at")),
         last_mile_at=pl.when(pl.col("where") == "last_mile").then("at"),
         done_seq=pl.coalesce("ride_seq", "behind", pl.lit(0)),

@@ -15,9 +15,12 @@ def test_it_flies_late_and_its_chance_falls(life: Life):
     flight = life.late["legs"][1]
     departed(life, life.late_number, flight, instant(flight["depart_at"]) + LATE)
     rides = {"departure_id": "flight-02:00", "depart_at": flight["depart_at"]}
-    now = until_now(life, life.late_number, "it is known to fly", lambda now: now["riding"] == rides)["now"]
-    assert 0.3 < now["chance"] < 0.93
-    assert now["off_plan"] and departures(now) == ["flight-02:00", "van-23"]
+    # until there is a policy for such parcels it may go by that of others, which is in less of a hurry
+    now = until_now(
+        life, life.late_number, "it is known to fly, and to go on by the van",
+        lambda now: now["riding"] == rides and departures(now) == ["flight-02:00", "van-23"],
+    )["now"]  # fmt: skip
+    assert now["off_plan"] and 0.3 < now["chance"] < 0.93
     assert now["awaited"] == "arrived"
     life.known["fallen"] = now["chance"]
 
