@@ -13,7 +13,7 @@ class Size:
     sample: Literal["tiny", "country"] = "country"
     parcels: int = 20_000  # booked, that are scanned
     scans_a_second: int = 2_000
-    scan_seconds: int = 120
+    scan_seconds: int = 240
     scan_batch: int = 80
     connections: int = 4
     hub_orders: int = 26_000  # booked, of which those through one hub count

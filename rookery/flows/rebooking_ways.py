@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import polars as pl
 import psycopg
-from msgspec import Struct
 from psycopg import sql
 
 from rookery.base import sets
 from rookery.base.operations import Context
+from rookery.flows.asks import Leg
 from rookery.flows.rebooking_behind import apart, ridden, with_ahead
 from rookery.network.live import as_they_leave, stamp
 from rookery.planning.store import LEGS
@@ -82,18 +82,9 @@ end, for which no closure matters.
 """
 
 
-class _Told(Struct, frozen=True):
+class _Told(Leg, frozen=True):
     """A leg as chances tell it."""
 
-    departure_id: str
-    lane_id: str
-    carrier_id: str | None
-    mode: str
-    from_node: str
-    to_node: str
-    cutoff_at: datetime
-    depart_at: datetime
-    arrive_at: datetime
     cost: float = 0.0
 
 

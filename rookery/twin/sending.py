@@ -25,7 +25,6 @@ class Muddle(Struct, frozen=True, kw_only=True):
     unknown_number: float = 0.001
 
 
-NEAT = Muddle(duplicate=0.0, out_of_order=0.0, late=0.0, unknown_code=0.0, unknown_number=0.0)
 SLOWEST_OUT_OF_ORDER, SLOWEST_LATE = 30, 8 * 60
 """Minutes."""
 
