@@ -110,6 +110,19 @@ def worker(data: Path) -> Iterator[subprocess.Popen]:
         process.wait()
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_has_just_begun_ends_well(tmp_path: Path, signum: signal.Signals) -> None:
+    """Told to end by its first line, before it waits for jobs, it says that it stopped, with exit code 0."""
+    with Cluster(tmp_path, changed=THROW_AWAY), open_house(tmp_path):
+        words = [sys.executable, "-m", "rookery.doors.worker", "--data", str(tmp_path)]
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            assert "worker.started" in process.stderr.readline()
+            process.send_signal(signum)
+            assert "worker.stopped" in process.stderr.readlines()[-1]
+            assert process.wait(60) == 0
+
+
 def test_a_worker_that_is_killed_in_the_middle_loses_nothing(tmp_path: Path, receiver: Receiver) -> None:
     """kill -9 while messages are with the receiver and not answered: the next worker tells all, in order, under the
     same ids; SIGTERM then ends it well.

@@ -23,6 +23,7 @@ from rookery.base.db import Database
 from rookery.base.jobs import Desk
 from rookery.doors.http.telemetry import log
 from rookery.doors.worker import delivering, living
+from rookery.doors.worker.ending import Ending
 from rookery.doors.worker.faults import named
 from rookery.doors.worker.upkeep import Upkeep
 from rookery.terms.errors import Later, Unavailable
@@ -56,50 +57,53 @@ def run_worker(
     stop = threading.Event()
     upkeep = Upkeep(timedelta(days=1))
     looking = threading.Thread(target=_look_after, args=(desk, upkeep, stop, tick_s), name="ticks", daemon=True)
-    log(clock.now(), "worker.started", tasks=sorted(jobs.TASKS), ticks=sorted(jobs.TICKS))
-    _look(desk, upkeep)  # first of all, so that what is written from now on finds its partitions
-    beside = [looking]
-    looking.start()
-    if not until_idle:
-        beside += living.start(desk, stop)
-        beside += delivering.start(desk, stop)
-    try:
-        asyncio.run(_work(desk, until_idle))
-        while until_idle and living.settle(desk):  # which may ask for jobs, and these may move parcels
-            asyncio.run(_work(desk, until_idle))
-    finally:
-        stop.set()
-        for thread in beside:
-            thread.join()
-        log(clock.now(), "worker.stopped")
+    with Ending() as ending:
+        log(clock.now(), "worker.started", tasks=sorted(jobs.TASKS), ticks=sorted(jobs.TICKS))
+        _look(desk, upkeep)  # first of all, so that what is written from now on finds its partitions
+        beside = [looking]
+        looking.start()
+        if not until_idle:
+            beside += living.start(desk, stop)
+            beside += delivering.start(desk, stop)
+        try:
+            asyncio.run(_work(desk, until_idle, ending))
+            # settling may ask for jobs, and these may move parcels
+            while until_idle and not ending.told and living.settle(desk):
+                asyncio.run(_work(desk, until_idle, ending))
+        finally:
+            stop.set()
+            for thread in beside:
+                thread.join()
+            log(clock.now(), "worker.stopped")
 
 
-async def _work(desk: Desk, until_idle: bool) -> None:
+async def _work(desk: Desk, until_idle: bool, ending: Ending) -> None:
     """Until told to stop; a database that is away for a while is waited for."""
     for library in ("procrastinate", "psycopg.pool"):  # what is to be told of jobs and outages is told here, as JSON
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    while True:
+    while not ending.told:
         try:
-            await _serve(desk, until_idle)
+            await _serve(desk, until_idle, ending)
             return
         except (ConnectorException, OperationalError, Unavailable) as fault:
             log(desk.clock.now(), "worker.waits", fault=type(fault).__name__)
-            await asyncio.sleep(AGAIN_S)
+            await ending.keep(asyncio.sleep(AGAIN_S))
 
 
-async def _serve(desk: Desk, until_idle: bool) -> None:
+async def _serve(desk: Desk, until_idle: bool, ending: Ending) -> None:
     with desk.database.owner() as conn:
         jobs.install(conn)
     ended: Ended = {}
     app = library(desk, ended)
-    async with app.open_async():
+    async with app.open_async():  # never cancelled: a pool that is half open would keep the loop from closing
         await give_back(app, desk, ended)
         giving_back = asyncio.create_task(_keep_giving_back(app, desk, ended))
+        working = app.run_worker_async(
+            queues=[jobs.QUEUE], concurrency=1, wait=not until_idle, delete_jobs="successful",
+            stalled_worker_timeout=STALLED_S, fetch_job_polling_interval=POLL_S, install_signal_handlers=False,
+        )  # fmt: skip
         try:
-            await app.run_worker_async(
-                queues=[jobs.QUEUE], concurrency=1, wait=not until_idle, delete_jobs="successful",
-                stalled_worker_timeout=STALLED_S, fetch_job_polling_interval=POLL_S,
-            )  # fmt: skip
+            await ending.keep(working)
         finally:
             giving_back.cancel()
 
