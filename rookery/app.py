@@ -23,6 +23,7 @@ import rookery.flows.epcis_resources
 import rookery.flows.epcis_subscriptions
 import rookery.flows.forgetting
 import rookery.flows.labelling
+import rookery.flows.live_status
 import rookery.flows.numbering
 import rookery.flows.ordering
 import rookery.flows.overruling
@@ -174,6 +175,7 @@ ACTS = (
     rookery.flows.epcis_resources,
     rookery.flows.epcis_subscriptions,
     rookery.flows.labelling,
+    rookery.flows.live_status,
     rookery.flows.numbering,
     rookery.flows.ordering,
     rookery.flows.overruling,

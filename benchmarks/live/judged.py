@@ -7,7 +7,7 @@ What was really so of a parcel (`truth`), by what the twin did with it, whether 
     scan_missing      it was lost, or was there in time to be handled and had not left an hour after its departure; then
     dwell             it stood at a node for more than a day and twice the wait that was booked; then
     damage, hold      it was scanned as damaged, as held at customs; then
-    wrong_place       never: the twin sends nobody astray
+    wrong_place       it came to a node that is on no leg of its booked route; then
     unknown_parcel    a number came that no parcel has (its sending); unknown_code: a code that no table has
 
 A case of a missing scan is right, too, when nothing had really been scanned by the time it was opened, and in vain when
@@ -33,6 +33,9 @@ KINDS = (
 EVENTS: dict[str, Any] = {"kind": pl.String, "key": pl.String, "event": pl.Int64}
 EPISODES: dict[str, Any] = {"kind": pl.String, "key": pl.String, "opened": pl.Int64, "closed": pl.Int64}
 """Each time that a parcel (its number; what is unknown: number, or party:code) got into a case, and left it."""
+LOOKS: dict[str, Any] = {"number": pl.String, "chance": pl.Float64, "silent": pl.Boolean}
+"""Chances as they were told, look after look; silent: a scan of the parcel was missing then."""
+TENTHS = 10
 VERDICTS = ("right", "in vain", "too early", "too late", "missed")
 _WAITS = ("accepted", "arrived", "customs_cleared", "nobody_home")
 
@@ -66,6 +69,7 @@ def truth(
         _events("dwell", _dwelling(scans, legs, end), "event"),
         _events("damage", scans.filter(code="damaged"), "at"),
         _events("hold", scans.filter(code="customs_hold"), "at"),
+        _events("wrong_place", _off_route(scans, legs), "at"),
         strange.select(pl.col(name).cast(kind) for name, kind in EVENTS.items()),
     ]
     return pl.concat(found).filter(pl.col("event") < end).group_by("kind", "key").agg(pl.col("event").min())
@@ -73,6 +77,12 @@ def truth(
 
 def _events(kind: str, rows: pl.DataFrame, at: str) -> pl.DataFrame:
     return rows.select(pl.lit(kind).alias("kind"), key="number", event=pl.col(at).cast(pl.Int64))
+
+
+def _off_route(scans: pl.DataFrame, legs: pl.DataFrame) -> pl.DataFrame:
+    """Arrivals of parcels at nodes where none of their legs begins or ends."""
+    route = pl.concat([legs.select("number", node=end) for end in ("from_node", "to_node")])
+    return scans.filter(code="arrived").join(route, on=["number", "node"], how="anti")
 
 
 def _stops(scans: pl.DataFrame, legs: pl.DataFrame, handling: pl.DataFrame) -> pl.DataFrame:
@@ -170,3 +180,42 @@ def told(judged: pl.DataFrame) -> list[dict[str, Any]]:
             **{f"p{share}": lead.quantile(share / 100) for share in (10, 50, 90)},
         })  # fmt: skip
     return rows
+
+
+def in_time(promised: pl.DataFrame, done: pl.DataFrame, end: int) -> pl.DataFrame:
+    """Which parcels came in time, of those whose promised instant was before minute `end`: number, in_time.
+
+    promised: number, promised_at; done: number, delivered_at (null = not yet).
+    """
+    rows = promised.filter(pl.col("promised_at") < end).join(done, on="number")
+    return rows.select("number", in_time=(pl.col("delivered_at") <= pl.col("promised_at")).fill_null(False))
+
+
+def reliability(looks: pl.DataFrame, came: pl.DataFrame) -> pl.DataFrame:
+    """Chances told (LOOKS) by tenths, beside what came of the parcels (`in_time`): tenth (0..9), looks, parcels,
+    chance (told, in the mean), in_time (share of looks), and as silent_looks, silent_chance, silent_in_time the same
+    of those at which a scan was missing (null = none). Told rightly, chance and in_time are alike in each row.
+    """
+    rows = looks.join(came, on="number").with_columns(
+        tenth=(pl.col("chance") * TENTHS).floor().clip(0, TENTHS - 1).cast(pl.Int64)
+    )
+    silent = pl.col("silent")
+    return (
+        rows.group_by("tenth")
+        .agg(
+            looks=pl.len(),
+            parcels=pl.col("number").n_unique(),
+            chance=pl.col("chance").mean(),
+            in_time=pl.col("in_time").mean(),
+            silent_looks=silent.sum(),
+            silent_chance=pl.col("chance").filter(silent).mean(),
+            silent_in_time=pl.col("in_time").filter(silent).mean(),
+        )
+        .sort("tenth")
+    )
+
+
+def apart(looks: pl.DataFrame, came: pl.DataFrame) -> float | None:
+    """How far a chance told is from what came of it: the root of the mean square, 0 to 1; None where none was told."""
+    rows = looks.join(came, on="number")
+    return rows.select(((pl.col("chance") - pl.col("in_time")) ** 2).mean().sqrt()).item()

@@ -20,6 +20,7 @@ class Size:
     hub_parcels: int = 10_000  # so many go through it, at least
     twin_parcels: int = 5_000
     twin_days: int = 9
+    border_parcels: int = 500  # through the same days on a network with customs on its ways
     deliveries: int = 100_000
     delivery_keys: int = 5_000
     deliverer_kills: int = 5
@@ -27,10 +28,11 @@ class Size:
 
 FULL = Size()
 LONG = Size(
-    scan_seconds=600, hub_orders=50_000, twin_parcels=20_000, twin_days=14, deliveries=1_000_000, delivery_keys=50_000,
-    deliverer_kills=20,
+    scan_seconds=600, hub_orders=50_000, twin_parcels=20_000, twin_days=14, border_parcels=2_000,
+    deliveries=1_000_000, delivery_keys=50_000, deliverer_kills=20,
 )  # fmt: skip
 SMALLEST = Size(
     sample="tiny", parcels=60, scans_a_second=150, scan_seconds=4, scan_batch=20, connections=2, hub_orders=60,
-    hub_parcels=10, twin_parcels=60, twin_days=3, deliveries=300, delivery_keys=20, deliverer_kills=1,
+    hub_parcels=10, twin_parcels=60, twin_days=3, border_parcels=60, deliveries=300, delivery_keys=20,
+    deliverer_kills=1,
 )  # fmt: skip

@@ -137,7 +137,8 @@ def states(house: House, endpoint: str) -> pl.DataFrame:
         rows = ctx.conn.execute(
             "select event_id, state, key, error from base.deliveries where endpoint_id = %s order by seq", (endpoint,)
         ).fetchall()
-    return pl.DataFrame(rows, schema=["id", "state", "key", "error"], orient="row")
+    told = ("id", "state", "key", "error")
+    return pl.DataFrame(rows, schema=dict.fromkeys(told, pl.String), orient="row")  # most have no error: never inferred
 
 
 def compared(heard: pl.DataFrame, kept: pl.DataFrame) -> dict[str, int]:

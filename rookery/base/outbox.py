@@ -68,6 +68,15 @@ def add(conn: psycopg.Connection, news: pl.DataFrame) -> int:
     return sets.insert(conn, "base.outbox", news.with_columns(ids), _TYPES)
 
 
+def waiting(conn: psycopg.Connection, test: bool) -> tuple[int, int | None, int | None]:
+    """How many pieces of news wait to be spread, and the places of the first and the last; None = of none. As the
+    system.
+    """
+    row = conn.execute("select count(*), min(seq), max(seq) from base.outbox where test = %s", (test,)).fetchone()
+    assert row is not None
+    return row
+
+
 def wanted(conn: psycopg.Connection, test: bool, kinds: Collection[str]) -> frozenset[str]:
     """The parties some endpoint of which wants to hear of some of these kinds; EVERYONE among them where one hears
     all.

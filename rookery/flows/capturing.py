@@ -60,10 +60,10 @@ def take(ctx: Context, sent: Sequence[Sent], *, capture_id: str | None = None, w
     parcels = parcels.select(*lying.PARCELS)
     ours = parcels.join(involved.filter(party_id=who.party_id), on="epc", how="semi") if standing < 2 else parcels
     store.in_turn(ctx.conn, new, who.party_id, who.test)
-    added = store.add(ctx.conn, new, party_id=who.party_id, test=who.test, now=now, capture_id=capture_id)
     changed: list[str] = []
-    if not added.is_empty():
-        with ctx.as_system() as conn:
+    with ctx.as_system() as conn:
+        added = store.add(conn, new, party_id=who.party_id, test=who.test, now=now, capture_id=capture_id)
+        if not added.is_empty():
             store.add_things(conn, new, added, party_id=who.party_id, test=who.test, standing=standing, parcels=ours)
             changed = _derive(conn, new, added, parcels, involved, who, standing, now, archive)
             chances.enter(conn, who.test, changed)

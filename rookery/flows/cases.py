@@ -33,6 +33,19 @@ Kind = Literal[
     "unknown_parcel", "unknown_code",
 ]  # fmt: skip
 State = Literal["open", "acknowledged", "closed"]
+ACTIONS: dict[Kind, str] = {
+    "closure": "book its parcels on to their moves: POST /cases/{case_id}/act; those without one wait until it is open",
+    "chance_low": "book its parcels on to their moves: POST /cases/{case_id}/act; without one, tell the shipper",
+    "departure_missed": "book its parcels on to their moves: POST /cases/{case_id}/act; ask the node why",
+    "scan_missing": "ask whoever the cause names, a carrier or a node, where the parcels are",
+    "dwell": "ask the node to look for it",
+    "wrong_place": "book it on to its move from there: POST /cases/{case_id}/act",
+    "damage": "have it inspected, then repacked or sent back; tell the shipper",
+    "hold": "settle what its reason names: papers, a payment, customs",
+    "unknown_parcel": "see who scanned it: GET /scans/strays; have the parcel booked, or its number corrected",
+    "unknown_code": "ask the courier what the code means, and tell it: PUT /scans/codes",
+}
+"""What whoever runs the network does next about an open case."""
 
 
 class Case(Struct, frozen=True):
@@ -40,8 +53,8 @@ class Case(Struct, frozen=True):
 
     value: of what is in the parcels, null where it is not told or in several currencies. worst_chance: the least of
     their chances of being on time. moves: so many have a better way than the booked one; move_cost, in the network's
-    currency, and move_chance, the least, are of these ways. owner: who sees to it. To a shipper all of it is told of
-    its own parcels, and neither the owner nor costs.
+    currency, and move_chance, the least, are of these ways. owner: who sees to it; action: what to do next, until it is
+    closed. To a shipper all of it is told of its own parcels, and neither the owner, nor an action, nor costs.
     """
 
     case_id: str
@@ -64,6 +77,7 @@ class Case(Struct, frozen=True):
     move_chance: float | None
     version: int
     test: bool
+    action: str | None
 
     @property
     def etag(self) -> str:
@@ -74,6 +88,7 @@ class Case(Struct, frozen=True):
 class CaseParcel(Struct, frozen=True):
     """A parcel in a case, as it was looked at last. chance_before: at the look before it came into the case; move: the
     legs from where it is that are better than the booked ones, null where those stand; acted: the replan that did it.
+    tried: the replan that last tried to since it came in, and could not; refused: why. Null for shippers.
     """
 
     parcel_id: str
@@ -91,6 +106,18 @@ class CaseParcel(Struct, frozen=True):
     value: float | None
     currency: str | None
     acted: str | None
+    tried: str | None
+    refused: str | None
+
+
+_STORED = CaseParcel.__struct_fields__[:-2]
+_TRIED = (
+    "left join lateral (select r.replan_id, r.reason, r.state from orders.parcels p"
+    "   join planning.replan_shipments r on r.shipment_id = p.shipment_id join planning.replans a using (replan_id)"
+    "   where p.parcel_id = c.parcel_id and a.at >= c.opened_at order by r.replan_id desc limit 1) t"
+    "  on t.state = 'refused'"
+)
+"""The last time that somebody tried to book a parcel of a case on, where that was refused."""
 
 
 OWN = (
@@ -112,10 +139,18 @@ def _seen_by(ctx: Context) -> str:
 
 
 def _list(ctx: Context, where: str, **values: Any) -> list[Case]:
-    columns = ", ".join(f"c.{name}" for name in Case.__struct_fields__)
+    columns = ", ".join(f"c.{name}" for name in Case.__struct_fields__ if name != "action")
     with ctx.conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(f"select {columns} from {_seen_by(ctx)} where {where}".encode(), values).fetchall()
-    return msgspec.convert([_rounded(row) for row in rows], list[Case])
+    runs_all = bool(ctx.who.scopes & RUNS_ALL)
+    return msgspec.convert([_rounded(row) | {"action": _action(row, runs_all)} for row in rows], list[Case])
+
+
+def _action(row: dict[str, Any], runs_all: bool) -> str | None:
+    """What whoever runs the network is to do about a case; None for others, and when it is closed."""
+    if not runs_all or row["state"] == "closed":
+        return None
+    return ACTIONS[row["kind"]].format(case_id=row["case_id"])
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:
@@ -194,12 +229,12 @@ class WhichParcels(Struct, frozen=True, forbid_unknown_fields=True):
 def list_parcels(ctx: Context, ask: WhichParcels) -> Page[CaseParcel]:
     """List the parcels in a case, with the move that is suggested for each: an operator all, a shipper its own."""
     get_case(ctx, ask.case_id)
-    columns = ", ".join(name for name in CaseParcel.__struct_fields__)
-    left = "" if ask.left else " and closed_at is null"
+    columns = ", ".join(f"c.{name}" for name in _STORED)
+    left = "" if ask.left else " and c.closed_at is null"
     with ctx.conn.cursor(row_factory=dict_row) as cursor:
         query = (
-            f"select {columns} from tracking.case_parcels where case_id = %s and parcel_id > %s{left}"
-            " order by parcel_id limit %s"
+            f"select {columns}, t.replan_id as tried, t.reason as refused from tracking.case_parcels c {_TRIED}"
+            f" where c.case_id = %s and c.parcel_id > %s{left} order by c.parcel_id limit %s"
         )
         rows = cursor.execute(query.encode(), (ask.case_id, ask.after, ask.limit + 1)).fetchall()
     if not ctx.who.scopes & RUNS_ALL:
@@ -223,7 +258,7 @@ def take(ctx: Context, ask: TakeCase) -> Case:
     """Take a case, or give it to somebody: it is acknowledged. Taking it from another is possible; it is noted."""
     case = _held(ctx, ask.case_id, ask.if_match)
     if case.state == "closed":
-        raise Conflict("cases.closed", "The case is closed.", "look at those that are open: GET /cases")
+        raise Conflict("cases.closed", f"Case {case.case_id} is closed.", "look at those that are open: GET /cases")
     owner = ask.owner or ctx.who.party_id
     _refuse_unknown_party(ctx, owner)
     if (case.state, case.owner) != ("acknowledged", owner):

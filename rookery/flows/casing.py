@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import polars as pl
 import psycopg
-from msgspec import Struct
 
 from rookery.base import jobs, outbox
 from rookery.base.operations import Context
@@ -42,30 +41,19 @@ _PER = pl.when(pl.col("kind") == "closure").then("cause").otherwise(pl.lit("")).
 _LASTS = {"case_id": pl.String, "kind": pl.String, "epc": pl.String, "cause": pl.String, "lasts": pl.Boolean}
 
 
-class Judged(Struct, frozen=True):
-    """What judging came to: ids of cases that are new, that closed themselves, and that got more parcels."""
-
-    opened: list[str]
-    closed: list[str]
-    extended: list[str]
-
-
-NOTHING = Judged([], [], [])
-
-
-def judge(ctx: Context, looked: pl.DataFrame, now: datetime) -> Judged:
+def judge(ctx: Context, looked: pl.DataFrame, now: datetime) -> None:
     """Open, extend and close cases by parcels as they were just looked at (LOOKED, each once); tell whom it concerns.
 
     As the system, in the transaction of the look. Judged again by the same, nothing changes.
     """
     conn, test = ctx.conn, ctx.who.test
     if looked.is_empty():
-        return NOTHING
+        return
     members = cases.members(conn, looked["epc"].to_list(), test)
     cases.hold(conn, members.filter("open")["case_id"].unique().to_list())
     found, lasting, gathered = _found(looked, members, now)
     if members.is_empty() and found.is_empty():
-        return NOTHING
+        return
     members = members.rename({"case_cause": "cause"}).with_columns(_PER)
     members = members.join(lasting, on=["case_id", "epc"], how="left").with_columns(pl.col("lasts").fill_null(False))
     gone, staying = members.filter(~pl.col("lasts")), members.filter("lasts")
@@ -80,15 +68,12 @@ def judge(ctx: Context, looked: pl.DataFrame, now: datetime) -> Judged:
         [
             gone.filter("open").select("case_id", why="closed_why"),
             staying.filter("open").select("case_id", why=no_reason),
-            opened.cases.select("case_id", why=no_reason),
+            opened.select("case_id", why=no_reason),
         ]
     )
     # where some of the last were delivered and one mended, the case has mended: the greater word
     figured = cases.figure(conn, recount.group_by("case_id").agg(pl.col("why").max()).sort("case_id"), now)
-    closed = [one for one in figured if one.closed]
     _tell(conn, figured, told, test, now)
-    extended = set(opened.cases["case_id"]) - set(opened.new)
-    return Judged(sorted(opened.new), sorted(one.case_id for one in closed), sorted(extended))
 
 
 def _found(looked: pl.DataFrame, members: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame, pl.Expr]:
@@ -151,14 +136,16 @@ def _facts(rows: pl.DataFrame, looked: pl.DataFrame, found: pl.DataFrame) -> pl.
 
 def _let_in(
     ctx: Context, coming: pl.DataFrame, looked: pl.DataFrame, now: datetime
-) -> tuple[cases.Opened, dict[str, list[str]]]:
-    """Parcels (FOUND with _KEY) into the cases of their causes; and the shippers for whom a case so is a new one."""
+) -> tuple[pl.DataFrame, dict[str, list[str]]]:
+    """Parcels (FOUND with _KEY) into the cases of their causes; these (cases.OPEN), and the shippers for whom a case so
+    is a new one.
+    """
     conn, test = ctx.conn, ctx.who.test
     if coming.is_empty():
-        return cases.Opened(pl.DataFrame(schema={"kind": pl.String, "cause": pl.String, "case_id": pl.String}), []), {}
+        return pl.DataFrame(schema=cases.OPEN), {}
     causes = coming.group_by("kind", "cause").agg(pl.col("reason").min())
     opened = cases.open_cases(conn, _with_closures(conn, causes, test), test, now)
-    rows = _facts(coming.select("cause", *_KEY), looked, coming).join(opened.cases, on=["kind", "cause"])
+    rows = _facts(coming.select("cause", *_KEY), looked, coming).join(opened, on=["kind", "cause"])
     first = cases.first_of(conn, rows.select("case_id", "owner_id").unique(), test)
     cases.join(conn, rows, test, now)
     return opened, dict(first.group_by("case_id").agg(pl.col("owner_id").sort()).iter_rows())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import Annotated
@@ -15,8 +16,10 @@ from rookery.flows.asks import Leg
 from rookery.flows.parcels import Number, as_issued
 from rookery.planning.store import couriers
 from rookery.terms.errors import InvalidInput, NotFound
+from rookery.terms.notice import Fault
 from rookery.tracking import chances
 from rookery.tracking.chances import Chance
+from rookery.tracking.chances_unknown import unknown_chances
 from rookery.tracking.epcis.identifiers import number_of, sscc_uri
 
 _CHANCE = re.compile(r"[01]|[01]\.\d+|\d(?:\.\d+)?e-\d\d?\d?")
@@ -32,7 +35,9 @@ Why = Annotated[
 
 
 class Ride(Struct, frozen=True):
-    """The dated departure that a parcel rides."""
+    """The dated departure that a parcel rides, by when it was to leave; the first of `legs` tells when it leaves, later
+    where a closure puts it off.
+    """
 
     departure_id: str
     depart_at: datetime
@@ -43,9 +48,10 @@ class Now(Struct, frozen=True):
 
     chance: of being delivered when promised; expected_at: the mean; by_at: by when it is delivered as surely as was
     promised. node: where it stands; riding: what it rides; next: its next move; legs: from here, along median times,
-    the one it rides first; off_plan: they leave the booked ones. at: of the event that it goes by; awaited: what is to
-    be seen next, and by when. policy: of which outlook all this is. A courier sees its own legs and rides; chance,
-    expected_at and by_at are the shipper's, and so is awaited_by while others carry it: null for couriers.
+    the one it rides first, unless that is overdue: then from where it leads; off_plan: they leave the booked ones. at:
+    of the event that it goes by; awaited: what is to be seen next, and by when. policy: of which outlook all this is. A
+    courier sees its own legs and rides; chance, expected_at and by_at are the shipper's, and so is awaited_by while
+    others carry it: null for couriers.
     """
 
     chance: float | None
@@ -166,9 +172,10 @@ class ParcelChance(Struct, frozen=True):
 
 
 class WhichChances(Struct, frozen=True, forbid_unknown_fields=True):
-    """A page of parcels under way, the least likely first."""
+    """A page of parcels under way, the least likely first; unknown: those whose chance is not known, in their place."""
 
-    below: Annotated[float, Meta(gt=0, le=1, description="Only chances below this.", examples=[0.9])] = 1.0
+    below: Annotated[float, Meta(gt=0, le=1, description="Only chances below this.", examples=[0.9])] | None = None
+    unknown: Annotated[bool, Meta(description="Those alone whose chance is not known; `why` says why.")] = False
     limit: Limit = 100
     after: After = ""
 
@@ -177,16 +184,22 @@ class WhichChances(Struct, frozen=True, forbid_unknown_fields=True):
 def list_chances(ctx: Context, ask: WhichChances) -> Page[ParcelChance]:
     """List parcels under way by their chance of being on time, the least likely first.
 
-    Those whose chance is not known are not among them.
+    Those whose chance is not known are not among them: ask for these with `unknown`.
     """
-    after = None
-    if ask.after:
-        chance, _, parcel_id = ask.after.partition("~")
-        if _CHANCE.fullmatch(chance) is None or not parcel_id.startswith("pcl_"):
-            raise InvalidInput("chances.after", "The cursor is none of this list.", "send `next` of the page before")
-        after = (float(chance), parcel_id)
-    found = chances.under_way(ctx.conn, ctx.who.test, ask.below, after, ask.limit + 1)
-    shown = page(found, ask.limit, lambda one: f"{one.chance!r}~{one.parcel_id}")
+    if ask.unknown and ask.below is not None:
+        fault = Fault("query.below", "contradiction", "a chance that is not known is below nothing", "leave one out")
+        what = "Both `below` and `unknown` are asked for."
+        raise InvalidInput("chances.contradiction", what, "send one of them", faults=[fault])
+    chance, _, parcel_id = ask.after.partition("~")
+    fits = (chance == "") if ask.unknown else (_CHANCE.fullmatch(chance) is not None)
+    if ask.after and not (fits and parcel_id.startswith("pcl_")):
+        raise InvalidInput("chances.after", "The cursor is none of this list.", "send `next` of the page before")
+    if ask.unknown:
+        found = unknown_chances(ctx.conn, ctx.who.test, parcel_id, ask.limit + 1)
+    else:
+        below, after = (math.inf if ask.below is None else ask.below), (float(chance), parcel_id) if ask.after else None
+        found = chances.under_way(ctx.conn, ctx.who.test, below, after, ask.limit + 1)
+    shown = page(found, ask.limit, lambda one: f"{'' if one.chance is None else repr(one.chance)}~{one.parcel_id}")
     return Page([_told(one) for one in shown.data], shown.next)
 
 

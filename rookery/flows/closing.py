@@ -148,7 +148,7 @@ def _wrong_times(begins: int, ends: int, now: int) -> list[Fault]:
     """Faults for a window that is none, is over, or that nobody means; all in UTC minutes."""
     faults = []
     if ends <= begins:
-        faults.append(Fault("$.until_at", "closure_span", "it is not after from_at", "correct the window"))
+        faults.append(Fault("$.until_at", "closure_span", "it is not after from_at", "name a later instant"))
     if ends <= now:
         faults.append(Fault("$.until_at", "closure_over", "it has passed", "name an instant ahead"))
     for name, told in (("from_at", begins), ("until_at", ends)):
@@ -168,10 +168,12 @@ def _longer(asked: int, taken: int) -> list[str]:
 def _odd(closure: Closure, effect: Effect) -> list[str]:
     """What whoever enters a closure probably did not expect."""
     if closure.capacity_factor == 1 and not closure.delay_minutes:
-        return ["It leaves all capacity and delays nothing, so it changes nothing."]
+        what = "It leaves all capacity and delays nothing, so it changes nothing."
+        return [f"{what} Lift it, and enter it with the capacity_factor or the delay that is meant."]
     if not effect.departures and not effect.shipments:
         days = f"the {effect.days} days that are looked at"
-        return [f"No departure of {days} lies in its window, and no booked leg: it changes nothing there."]
+        what = f"No departure of {days} lies in its window, and no booked leg: it changes nothing there."
+        return [f"{what} If other times are meant, lift it and enter it with these."]
     return []
 
 

@@ -21,6 +21,7 @@ from rookery.base.jobs import Desk
 from rookery.base.operations import SYSTEM, Context, Who
 from rookery.base.webhooks import deliveries, endpoints
 from rookery.flows.epcis_asking import bounded, refused, sight_of
+from rookery.flows.epcis_problems import problem_of
 from rookery.terms.errors import Unavailable
 from rookery.tracking import queries, subscriptions
 from rookery.tracking.epcis.documents import document_of
@@ -63,8 +64,19 @@ def turn(desk: Desk, test: bool) -> Turned:
                 raise
             failed[one.subscription_id] = fault
             with desk.context(test) as ctx:
-                subscriptions.rest(ctx.conn, one.subscription_id, ctx.clock.now() + RESTS)
+                _say_what_is_wrong(ctx, one.subscription_id, fault)
     return Turned(steps, failed)
+
+
+def _say_what_is_wrong(ctx: Context, subscription_id: str, fault: Exception) -> None:
+    """Leave a subscription alone for a while, and tell the subscriber why, once until all is well with it again."""
+    now = ctx.clock.now()
+    rests = subscriptions.rest(ctx.conn, subscription_id, now + RESTS)
+    if rests is None or rests.again:
+        return
+    endpoints.hold_as_it_is(ctx.conn, rests.endpoint_id)
+    body = msgspec.json.encode(problem_of(fault, rests.query_name, subscription_id)).decode()
+    deliveries.say_as_it_is(ctx.conn, rests.endpoint_id, KIND, subscription_id, body, now)
 
 
 def _is_away(fault: Exception) -> bool:

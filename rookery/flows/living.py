@@ -22,6 +22,7 @@ from rookery.flows.living_news import tell
 from rookery.network import live
 from rookery.planning.outlook import Outlook
 from rookery.tracking import chances
+from rookery.tracking import set_aside as aside
 from rookery.tracking.looked import looked_frame
 
 TURN = 0x7475726E
@@ -56,6 +57,7 @@ def turn(
         taken(epcs)
         if epcs:
             _look(ctx, epcs, outlook(), now)
+            aside.forget(ctx.conn, test, epcs)
         return len(epcs)
 
 
@@ -65,10 +67,10 @@ def await_turn(desk: Desk, test: bool) -> None:
         ctx.conn.execute("select pg_advisory_xact_lock(%s, %s)", (TURN, int(test)))
 
 
-def set_aside(desk: Desk, test: bool, epc: str) -> None:
-    """Leave a parcel alone that cannot be looked at, until it moves, or for a day."""
+def set_aside(desk: Desk, test: bool, epc: str, fault: str) -> None:
+    """Leave a parcel alone that cannot be looked at, until it moves, or for a day. fault: a code, never a text."""
     with desk.context(test) as ctx:
-        chances.leave_alone(ctx.conn, test, epc, ctx.clock.now())
+        aside.put(ctx.conn, test, epc, fault, ctx.clock.now())
 
 
 def _look(ctx: Context, epcs: Sequence[str], outlook: Outlook | None, now: datetime) -> None:

@@ -10,12 +10,14 @@ import polars as pl
 
 from rookery.flows.living_ground import Ground, ground_of
 from rookery.flows.living_news import in_doubt
+from rookery.flows.living_spots import ENDS, as_if_now, awaited_ride, spots_of
 from rookery.flows.outlook_classes import CLASS, placed
 from rookery.planning.outlook import LOOK, Outlook
+from rookery.terms.time import from_minute
 from rookery.tracking.looked import dated
 from rookery.tracking.positions import GIVE_UP, awaited, look_again, positions
+from rookery.tracking.rules.dwell import too_long
 
-_ENDS = ("delivered", "ended", "given_up")
 _KEPT = ("no_policy", "unknown_place")
 """Why nothing new is known of a parcel: what was found before stands."""
 _ANSWER: dict[str, Any] = {
@@ -43,13 +45,13 @@ def answers(
     rows = _placed(facts, legs, said, ground)
     known = positions(rows, booked, None if ground is None else ground.nodes, minute)
     rows = rows.hstack(known.drop("epc")).join(_ahead(known, booked), on="epc", how="left", maintain_order="left")
-    spots = _spots(rows, ground)
+    spots = spots_of(rows, ground)
     told = _looked_up(rows, spots, ground)
     waits = awaited(_waiting(rows, spots, told))
     overdue = waits["awaited_at"].le(minute).fill_null(False)
     since = waits["awaited_at"]
     if overdue.any():  # time has passed since it was seen
-        late = _as_if_now(spots.filter(overdue), minute, ground)
+        late = as_if_now(spots.filter(overdue), awaited_ride(rows, told).filter(overdue), minute, ground)
         again = _looked_up(rows.filter(overdue), late, ground)
         told = _put(told, overdue, again)
         waits = _put(waits, overdue, awaited(_waiting(rows.filter(overdue), late, again)))
@@ -163,52 +165,6 @@ def _ahead(known: pl.DataFrame, booked: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _spots(rows: pl.DataFrame, ground: Ground | None) -> pl.DataFrame:
-    """Where parcels are looked up, in rows of the outlook: node (-1 = riding), ready_at, riding (-1 = not), late,
-    last_mile_at, of a ride ride_ready_at, the latest at which it is through; and placed, whether that is known.
-
-    What left so long ago that the timetable has it no more is looked up where it leads, along median times.
-    """
-    if ground is None:
-        return rows.select(
-            "ready_at", "last_mile_at", node=pl.lit(-1, pl.Int32), riding=pl.lit(-1, pl.Int64),
-            late=pl.lit(0, pl.Int64), ride_ready_at=pl.col("ride_arrive_at") + pl.col("late"), placed=pl.lit(False),
-        )  # fmt: skip
-    riding = pl.col("where") == "riding"
-    run = ground.scheduled(rows["riding_departure_id"], rows["riding_depart_at"])
-    gone = rows.with_columns(node_id=pl.when(riding & pl.Series(run < 0)).then("ride_to").otherwise("node_id"))
-    nodes = gone.select("node_id").join(ground.nodes, on="node_id", how="left", maintain_order="left")
-    there = pl.col("ride_arrive_at") + pl.col("late") + nodes["handling_minutes"].cast(pl.Int64)
-    late = (rows["left_at"] - ground.at(ground.depart, run)).clip(lower_bound=0).fill_null(0)
-    return rows.select(
-        "last_mile_at",
-        ready_at=pl.when(riding).then(there).otherwise("ready_at").fill_null(0),
-        node=nodes["node"].fill_null(-1),
-        riding=pl.Series(run, dtype=pl.Int64),
-        late=late,
-        ride_ready_at=pl.coalesce(ground.at(ground.latest_ready, run) + late, there),
-        placed=(nodes["node"].is_not_null() | pl.Series(run >= 0) | pl.col("last_mile_at").is_not_null())
-        & (pl.col("destination_row") >= 0)
-        & ~pl.col("where").is_in([*_ENDS, "unknown"]),
-    )
-
-
-def _as_if_now(spots: pl.DataFrame, now: int, ground: Ground | None) -> pl.DataFrame:
-    """Spots of parcels whose next scan is overdue: what stands could ride on from now, what rides comes now at best."""
-    if ground is None:
-        return spots
-    rides = pl.col("riding") >= 0
-    to = spots.select(node=pl.Series(ground.to_node(spots["riding"].to_numpy()), dtype=pl.Int32))
-    handling = to.join(ground.nodes.select("node", "handling_minutes"), on="node", how="left", maintain_order="left")
-    come = pl.lit(now) + handling["handling_minutes"].cast(pl.Int64).fill_null(0)
-    return spots.with_columns(
-        ready_at=pl.when(rides).then(come).otherwise(pl.max_horizontal("ready_at", pl.lit(now))),
-        node=pl.when(rides).then(to["node"]).otherwise("node"),
-        riding=pl.lit(-1, pl.Int64),
-        last_mile_at=pl.when(pl.col("last_mile_at").is_not_null()).then(pl.max_horizontal("last_mile_at", pl.lit(now))),
-    )
-
-
 def _looked_up(rows: pl.DataFrame, spots: pl.DataFrame, ground: Ground | None) -> pl.DataFrame:
     """What is ahead of parcels at their spots (columns _ANSWER, _NEXT); nothing where that is not known."""
     where = pl.col("where")
@@ -231,7 +187,8 @@ def _looked_up(rows: pl.DataFrame, spots: pl.DataFrame, ground: Ground | None) -
         ).hstack(spots)  # fmt: skip
         asked = asked.filter("placed").select(pl.col(name).cast(kind) for name, kind in LOOK.items())
         found = ground.outlook.look(asked).rename({"legs": "rides", "policy": "off_plan"})
-        found = found.with_columns(_next(found["rides"], asked["riding"].to_numpy() >= 0, ground))
+        rides = asked.select((pl.col("riding") >= 0) & (pl.col("node") < 0)).to_series().to_numpy()
+        found = found.with_columns(_next(found["rides"], rides, ground))
     index = pl.DataFrame({"parcel": pl.int_range(rows.height, dtype=pl.Int64, eager=True)})
     told = index.join(found, on="parcel", how="left", maintain_order="left")
     whole = rows.select("where", "not_planned").hstack(told).with_columns(why=reasons)
@@ -278,12 +235,15 @@ def _finished(rows: pl.DataFrame, ground: Ground | None, now: int) -> pl.DataFra
     times = {"expected_at": "expected_before", "by_at": "by_before", "next_cutoff_at": "next_cutoff_before"}
     rows = rows.rename({"next_cutoff": "next_cutoff_at"}).with_columns(
         kept=kept,
-        policy=pl.when(kept).then("policy_before").when(~pl.col("where").is_in(_ENDS)).then(
+        policy=pl.when(kept).then("policy_before").when(~pl.col("where").is_in(ENDS)).then(
             pl.lit(ground.outlook.version if ground else None, pl.String)
         ),
         look_again_at=look_again(rows, now),
         booked_cutoff_at=_instant("booked_cutoff"),
-        riding_depart_at=pl.coalesce("ride_scheduled", _instant("riding_depart_at")),
+        # as booked where it rides a booked leg, else its own run's: never the day of a leg that left without it
+        riding_depart_at=pl.coalesce(
+            pl.when(pl.col("ride_to").is_not_null()).then("ride_scheduled"), _instant("riding_depart_at")
+        ),
     )  # fmt: skip
     rows = rows.with_columns(
         *(pl.when("kept").then(before).otherwise(_instant(name)).alias(name) for name, before in times.items()),
@@ -298,17 +258,26 @@ def _finished(rows: pl.DataFrame, ground: Ground | None, now: int) -> pl.DataFra
     ).with_columns(
         *(pl.when(delivered).then("at").otherwise(name).alias(name) for name in ("expected_at", "by_at")),
         below=in_doubt(),
+        look_again_at=pl.min_horizontal("look_again_at", _stands_too_long(now)),
     )  # fmt: skip
     legs = _in_words(rows, ground)
+    # a ride that is not booked makes no node likely: it may be the wrong one
+    unbooked = (pl.col("where") == "riding") & pl.col("ride_to").is_null()
     return (
         rows.join(legs, on="epc", how="left", maintain_order="left")
         .with_columns(
             legs=pl.col("legs").fill_null("[]"),
-            nodes=pl.when("kept").then("nodes_before").otherwise("nodes"),
+            nodes=pl.when(pl.col("kept") | unbooked).then("nodes_before").otherwise("nodes"),
             nodes_before=pl.col("nodes_before").str.split("\t").fill_null([]),
         )
         .with_columns(pl.col("legs_departures").fill_null([]))
     )
+
+
+def _stands_too_long(now: int) -> pl.Expr:
+    """When it would be found to stand for too long, if that is still to come: what is next awaited may be later."""
+    since = too_long()
+    return pl.when(since >= from_minute(now)).then(since.dt.offset_by("1m"))
 
 
 def _in_words(rows: pl.DataFrame, ground: Ground | None) -> pl.DataFrame:

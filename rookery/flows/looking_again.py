@@ -28,16 +28,16 @@ LITTLE = 2
 class Queue:
     """Parcels to be looked at again under the outlook `version`.
 
-    changed: dated departures (columns of `changes`) whose parcels are urgent; aside: parcels that are left out, as they
-    cannot be looked at; new: parcels that were never looked at, or whose kind has a policy of its own only now.
-    It begins when nobody is looked at under the outlook before any more.
+    changed: dated departures (columns of `changes`) whose parcels are urgent; new: parcels that were never looked at,
+    or whose kind has a policy of its own only now; left: so many are still to be entered. It begins when nobody is
+    looked at under the outlook before any more. Parcels that are set aside are left out.
     """
 
     version: str
     changed: pl.DataFrame
-    aside: frozenset[str] = frozenset()
     new: tuple[str, ...] = ()
     begun: bool = False
+    left: int = 0
     _waiting: deque[list[str]] = field(default_factory=deque)
 
     def enter_next(self, conn: psycopg.Connection, test: bool) -> bool:
@@ -53,22 +53,25 @@ class Queue:
             "select count(*) from (select from tracking.moved where test = %s limit %s) as waiting", (test, LITTLE + 1)
         ).fetchone()
         if row is not None and row[0] <= LITTLE:
-            chances.enter(conn, test, self._waiting.popleft())
+            some = self._waiting.popleft()
+            chances.enter(conn, test, some)
+            self.left -= len(some)
         return True
 
     def anew(self) -> Queue:
         """The same from its beginning; whoever was looked at since is not in it."""
-        return Queue(self.version, self.changed, self.aside, self.new)
+        return Queue(self.version, self.changed, self.new)
 
     def _list(self, conn: psycopg.Connection, test: bool) -> None:
         self.begun = True
-        every = [epc for epc in _elsewise(conn, test, self.version) if epc not in self.aside]
+        every = _elsewise(conn, test, self.version)
         at_once = set(_not_entered(conn, test, self.new))
         if not self.changed.is_empty():
             at_once |= _booked_on(conn, test, self.changed).intersection(every)
         chances.enter(conn, test, at_once)
         rest = [epc for epc in every if epc not in at_once]
         self._waiting.extend(rest[begin : begin + BATCH] for begin in range(0, len(rest), BATCH))
+        self.left = len(rest)
 
 
 def changes(before: Model, after: Model, now: int) -> pl.DataFrame:
@@ -91,12 +94,14 @@ _SPAN = int(NEVER) + 1
 
 
 def _elsewise(conn: psycopg.Connection, test: bool, version: str) -> list[str]:
-    """Parcels under way whose chances go by another outlook, or were not known for want of a policy; first who was not
-    looked at for longest, so that nobody waits for ever behind outlooks that follow each other.
+    """Parcels under way whose chances go by another outlook, or were not known for want of a policy, but for those that
+    are set aside; first who was not looked at for longest, so that nobody waits for ever behind outlooks that follow
+    each other.
     """
     rows = conn.execute(
         f"select epc from tracking.chances where test = %s and {chances.UNDER_WAY}"
-        " and (policy is distinct from %s or why = 'no_policy') order by looked_at, epc".encode(),
+        " and (policy is distinct from %s or why = 'no_policy') and not exists (select from"
+        " tracking.set_aside a where a.test = chances.test and a.epc = chances.epc) order by looked_at, epc".encode(),
         (test, version),
     )
     return [epc for (epc,) in rows]

@@ -81,7 +81,6 @@ class _Kept:
 @dataclass
 class _State:
     kept: _Kept | None = None
-    aside: frozenset[str] = frozenset()
     queue: Queue | None = None
     kinds_at: float = 0.0  # when they are looked for next, by the machine's own clock
     lesser_at: float = 0.0
@@ -155,12 +154,16 @@ class Outlooks:
         # never looked at: those of earlier times; who is booked from now on is entered by whoever books
         if kept is not None:  # of whoever goes by another version anyway nothing more is told
             new = _of_unknown_kind(kept, new) if cause == "kinds" else new.clear()
-        state.queue = Queue(version, changed, state.aside, tuple(new["epc"]))
+        state.queue = Queue(version, changed, tuple(new["epc"]))
         return cause
 
-    def leave_out(self, test: bool, epc: str) -> None:
-        """A parcel that cannot be looked at is not entered again for another outlook's sake; asked from any thread."""
-        self._of[test].aside |= {epc}
+    def told(self, test: bool) -> tuple[str | None, datetime | None, int]:
+        """The version of the outlook that counts now, as of when it was made, and how many parcels are still to be
+        entered for its sake; asked from any thread.
+        """
+        kept, queue = self._of[test].kept, self._of[test].queue
+        left = 0 if queue is None else queue.left
+        return (None, None, left) if kept is None else (kept.outlook.version, kept.at, left)
 
     def enter_next(self, desk: Desk, test: bool) -> bool:
         """Enter more parcels that are to be looked at again, if any are left and few wait; False when none are left."""

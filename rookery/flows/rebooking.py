@@ -19,6 +19,7 @@ from rookery.base.paging import After, Limit, Page, page
 from rookery.flows import rebooking_cases as cases
 from rookery.flows.asks import Leg
 from rookery.flows.rebooking_acting import act_on, undo
+from rookery.flows.rebooking_apart import Standing, list_standings
 from rookery.flows.rebooking_closures import closed_for_good, concerned, waiting_touched
 from rookery.flows.shipments import ShipmentId
 from rookery.flows.waving import ask_wave
@@ -26,7 +27,8 @@ from rookery.network import live
 from rookery.planning import replans
 from rookery.planning.plans import WaveSettings
 from rookery.planning.replans import Replan, Replanned
-from rookery.terms.errors import Later, NotFound
+from rookery.terms.errors import InvalidInput, Later, NotFound
+from rookery.terms.notice import Fault
 
 MOST_AT_ONCE = 2_000
 """Shipments that are booked on in one transaction: so long it holds their seats."""
@@ -38,13 +40,17 @@ AfterReplan = Annotated[
     str, Meta(max_length=64, pattern=r"^(rpl_[0-9a-z]+)?$", description="`next` of the page before.")
 ]
 ReplanId = Annotated[str, Meta(max_length=40, examples=["rpl_01m8hyvan558x4225mfmdh7nwt"])]
+CaseShipments = Annotated[list[ShipmentId], Meta(min_length=1, max_length=10_000)]
 DryRun = Annotated[bool, Meta(description="Tell what would be done, and do nothing.")]
 
 
 class Rebooked(Replanned, frozen=True):
-    """What became of one shipment; legs: of the route it has by this replan."""
+    """What became of one shipment; legs: of the route it has by this replan. pieces: refused because they are apart,
+    where they stood then, and the way suggested to each; a route is a shipment's.
+    """
 
     legs: list[Leg]
+    pieces: list[Standing]
 
 
 class Acted(Struct, frozen=True):
@@ -56,10 +62,11 @@ class Acted(Struct, frozen=True):
 
 
 class CaseAct(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A case to act on; shipments: those of it that are meant, null = all."""
+    """A case to act on; shipment_ids: those of it that are meant, null = all."""
 
     case_id: CaseId
-    shipments: Annotated[list[ShipmentId], Meta(min_length=1, max_length=10_000)] | None = None
+    shipment_ids: CaseShipments | None = None
+    shipments: Annotated[CaseShipments | None, Meta(description="The older spelling of `shipment_ids`.")] = None
     dry_run: DryRun = False
 
 
@@ -71,8 +78,9 @@ def act(ctx: Context, ask: CaseAct) -> Acted:
     stays. Shipments that cannot be booked on are told with the reason, and the others go on. Up to 2,000 shipments at
     once: `left` tells how many wait for another call.
     """
-    inside, asked = cases.shipments_in(ctx, ask.case_id), set(ask.shipments or ())
-    wanted = [one for one in inside if ask.shipments is None or one in asked]
+    named = _named(ask)
+    inside, asked = cases.shipments_in(ctx, ask.case_id), set(named or ())
+    wanted = [one for one in inside if named is None or one in asked]
     outside = sorted(asked - inside.keys())
 
     def done() -> Acted:
@@ -82,6 +90,16 @@ def act(ctx: Context, ask: CaseAct) -> Acted:
         return Acted(replan, _shipments(ctx, replan.replan_id), sum(inside[one] for one in wanted[MOST_AT_ONCE:]))
 
     return _perform(ctx, done, ask.dry_run)
+
+
+def _named(ask: CaseAct) -> list[ShipmentId] | None:
+    """Which shipments are meant, by either spelling. Raises InvalidInput when both are there."""
+    if ask.shipment_ids is not None and ask.shipments is not None:
+        fault = Fault("$.shipments", "contradiction", "it is the older spelling of `shipment_ids`", "leave it out")
+        raise InvalidInput(
+            "cases.spelt_twice", "Shipments are named twice.", "send `shipment_ids` alone", faults=[fault]
+        )
+    return ask.shipments if ask.shipment_ids is None else ask.shipment_ids
 
 
 class Rebook(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -169,9 +187,11 @@ def _shipments(ctx: Context, replan_id: str | None, after: str = "", limit: int 
         ).fetchall()
     for row in rows:
         legs[row.pop("shipment_id")].append(row)
+    pieces = list_standings(ctx.conn, replan_id or "", list(legs))
     told = [
-        Rebooked(*structs.astuple(one), msgspec.convert(legs[one.shipment_id], list[Leg]))  # type: ignore[call-arg]
+        Rebooked(**structs.asdict(one), legs=msgspec.convert(legs[one.shipment_id], list[Leg]), pieces=more)
         for one in found
+        for more in [pieces.get(one.shipment_id, [])]
     ]
     return page(told, limit, lambda one: one.shipment_id)
 

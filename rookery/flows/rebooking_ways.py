@@ -15,6 +15,7 @@ from psycopg import sql
 from rookery.base import sets
 from rookery.base.operations import Context
 from rookery.flows.asks import Leg
+from rookery.flows.rebooking_apart import APART, PLACE, standings
 from rookery.flows.rebooking_behind import apart, ridden, with_ahead
 from rookery.network.live import as_they_leave, stamp
 from rookery.planning.store import LEGS
@@ -63,7 +64,7 @@ REASONS = {
     "delivered": "all its parcels are delivered",
     "returned": "a parcel of it is on its way back to its shipper",
     "not_looked_at": "what was observed last, or a closure entered or lifted since, has not been looked at yet",
-    "pieces_apart": "its parcels are at different places, or are to go different ways",
+    APART: "its parcels are at different places, or are to go different ways",
     "no_way": "no way is known from where it is",
     "already_so": "it is booked that way",
     "cutoff_passed": "the cut-off of the first new leg has passed",
@@ -96,9 +97,10 @@ class Ways:
     """Shipments, and the routes they have and would have.
 
     shipments: HELD, `reason` (of REASONS; null = may be booked on), chance and expected_now (by what is suggested),
-    begun (something was observed). before: the routes that count (ROUTE), leaves_at (when the run leaves, closures
-    heeded), on (it is being ridden), kept (it leads up to where they are, or is being ridden), ahead (it was not
-    ridden). after: the routes they would have (ROUTE), new (to be booked), riding (not booked, but they ride it).
+    begun (something was observed), pieces (where those are that are apart, as JSON). before: the routes that count
+    (ROUTE), leaves_at (when the run leaves, closures heeded), on (it is being ridden), kept (it leads up to where they
+    are, or is being ridden), ahead (it was not ridden). after: the routes they would have (ROUTE), new (to be booked),
+    riding (not booked, but they ride it).
     """
 
     shipments: pl.DataFrame
@@ -170,30 +172,36 @@ def ways_of(ctx: Context, shipment_ids: Sequence[str], moved: pl.DataFrame) -> W
     now = ctx.clock.now()
     held = hold(ctx.conn, shipment_ids)
     parcels = parcels_of(ctx, held)
+    waiting = _waiting(parcels)
     booked = routes(ctx.conn, held).with_columns(booked_at="depart_at")
     before = as_they_leave(booked, moved).rename({"depart_at": "leaves_at", "booked_at": "depart_at"})
-    together = held.join(_together(parcels), on="shipment_id", how="left", maintain_order="left")
+    together = held.join(_together(waiting), on="shipment_id", how="left", maintain_order="left")
     suggested = _suggested(together)
     before = with_ahead(before, together, suggested, now)
     after = _after(before, suggested, together)
-    return Ways(_judged(together, before, after, now), parcels, before, after)
+    shipments = _judged(together, before, after, now)
+    scattered = waiting.join(shipments.filter(reason=APART), on="shipment_id", how="semi", maintain_order="left")
+    shipments = shipments.join(standings(scattered), on="shipment_id", how="left", maintain_order="left")
+    return Ways(shipments, parcels, before, after)
 
 
-def _together(parcels: pl.DataFrame) -> pl.DataFrame:
+def _waiting(parcels: pl.DataFrame) -> pl.DataFrame:
+    """The parcels that are not delivered, with `way`: the runs that are suggested to each."""
+    runs = _by_text(parcels).group_by("legs", maintain_order=True).agg(way=_way())
+    status = pl.col("status").fill_null("")
+    return parcels.filter(status != "delivered").join(runs, on="legs", how="left", maintain_order="left")
+
+
+def _together(waiting: pl.DataFrame) -> pl.DataFrame:
     """Where a shipment's parcels that are not delivered are, all in one row: the columns of the first of them, `apart`
     where others differ.
     """
-    ways = _by_text(parcels)
-    runs = ways.group_by("legs", maintain_order=True).agg(way=_way())
-    status = pl.col("status").fill_null("")
-    waiting = parcels.filter(status != "delivered").join(runs, on="legs", how="left", maintain_order="left")
-    place = ["node_id", "riding_departure_id", "riding_depart_at"]
     return waiting.group_by("shipment_id", maintain_order=True).agg(
-        pl.col("legs", "why", "at", *place).first(),
+        pl.col("legs", "why", "at", *PLACE).first(),
         pl.col("chance").min(),
         pl.col("expected_at").max().alias("expected_now"),
         looked=pl.col("looked").fill_null(False).all(),
-        apart=pl.struct(*place, "way").n_unique() > 1,
+        apart=pl.struct(*PLACE, "way").n_unique() > 1,
         begun=(pl.col("status").fill_null("pre_transit") != "pre_transit").any(),
         returned=(pl.col("status") == "return_to_sender").any(),
         called_off=(pl.col("status") == "cancelled").any(),
@@ -252,7 +260,7 @@ def _judged(together: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame, n
         "delivered": pl.col("waiting").is_null(),
         "returned": pl.col("returned"),
         "not_looked_at": ~pl.col("looked"),
-        "pieces_apart": pl.col("apart"),
+        APART: pl.col("apart"),
         "no_way": pl.col("why").is_in(NO_WAY)
         | pl.col("legs").is_null()
         | pl.col("legs_after").is_null()

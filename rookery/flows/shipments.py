@@ -19,6 +19,7 @@ from rookery.flows.asks import Leg
 from rookery.flows.desks import Desks
 from rookery.flows.living_facts import enter_parcels
 from rookery.flows.ordering import refuse_changed, tell_history
+from rookery.flows.under_way import refuse_under_way
 from rookery.orders.intake import judge
 from rookery.orders.intake_model import OrderIn, PlaceIn
 from rookery.orders.vault.keyring import Keyring
@@ -155,18 +156,24 @@ class ShipmentCancel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     if_match: int | None = None
 
 
-@operation("shipments.cancel", kind="command", http="POST /shipments/{shipment_id}/cancel", scope="merchant")
+@operation(
+    "shipments.cancel", kind="command", http="POST /shipments/{shipment_id}/cancel", scope=("merchant", "operator")
+)
 def cancel(ctx: Context, ask: ShipmentCancel) -> Shipment:
     """Cancel a shipment before it is handed over: its room is given back and its numbers retire for ever.
 
-    Cancelling twice is no fault.
+    Once a courier has scanned a parcel of it, only an operator may, and nobody when one was delivered. Cancelling
+    twice is no fault.
     """
-    shipment = _locked(ctx, ask.shipment_id)
+    operator = "operator" in ctx.who.scopes
+    shipment = _locked(ctx, ask.shipment_id, anybodys=operator)
     refuse_changed(ask.if_match, shipment.version)
     if shipment.state == "handed_over":
         what = "The shipment was handed over."
         raise Conflict("shipments.handed_over", what, "ask the courier to return it")
     if shipment.state == "booked":
+        action = "have it returned" if operator else "ask its courier to return it, or an operator to cancel it"
+        refuse_under_way(ctx, _numbers(shipment), action, delivered_alone=operator)
         now = ctx.clock.now()
         for table in ("shipments", "orders"):
             ctx.conn.execute(
@@ -179,8 +186,7 @@ def cancel(ctx: Context, ask: ShipmentCancel) -> Shipment:
             "update orders.parcels set state = 'cancelled' where shipment_id = %s", (shipment.shipment_id,)
         )
         give_back(ctx.conn, ctx.who.test, _claims(shipment))
-        numbers = [parcel.number for parcel in shipment.parcels if parcel.number is not None]
-        if numbers:
+        if numbers := _numbers(shipment):
             waybills.cancel(ctx.conn, numbers, at=now)
         with ctx.as_system() as conn:
             enter_parcels(conn, ctx.who.test, [shipment.shipment_id])
@@ -189,15 +195,19 @@ def cancel(ctx: Context, ask: ShipmentCancel) -> Shipment:
     return get_shipment(ctx, ask.shipment_id)
 
 
-def _locked(ctx: Context, shipment_id: str) -> Shipment:
-    """One shipment of the asker's own, held until the transaction ends. Raises NotFound."""
+def _locked(ctx: Context, shipment_id: str, *, anybodys: bool = False) -> Shipment:
+    """One shipment of the asker's own, or anybody's, held until the transaction ends. Raises NotFound."""
     held = ctx.conn.execute(
-        "select from orders.shipments where shipment_id = %s and party_id = %s for update",
-        (shipment_id, ctx.who.party_id),
+        "select from orders.shipments where shipment_id = %s and test = %s and (%s or party_id = %s) for update",
+        (shipment_id, ctx.who.test, anybodys, ctx.who.party_id),
     )
     if held.rowcount == 0:
         raise NotFound("shipments.none", f"There is no shipment {shipment_id}.", "list yours: GET /shipments")
     return get_shipment(ctx, shipment_id)
+
+
+def _numbers(shipment: Shipment) -> list[str]:
+    return [parcel.number for parcel in shipment.parcels if parcel.number is not None]
 
 
 def _claims(shipment: Shipment) -> pl.DataFrame:
@@ -226,12 +236,14 @@ class NewRecipient(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def readdress(ctx: Context, ask: NewRecipient) -> Shipment:
     """Correct whom a shipment goes to before it is handed over, within the same zone.
 
-    Its labels are to be printed again. Another place is another shipment: cancel this one and book anew.
+    Its labels are to be printed again, so not once a courier has scanned a parcel of it. Another place is another
+    shipment: cancel this one and book anew.
     """
     shipment = _locked(ctx, ask.shipment_id)
     refuse_changed(ask.if_match, shipment.version)
     if shipment.state != "booked":
         raise Conflict("shipments.not_booked", f"The shipment is {shipment.state}.", "only a booked one can be changed")
+    refuse_under_way(ctx, _numbers(shipment), "ask the courier that has it to deliver it to somebody else")
     row = ctx.conn.execute(
         "select to_node, to_country, to_postal_code, ready_at from orders.orders where order_id = %s",
         (shipment.order_id,),
@@ -260,8 +272,7 @@ def readdress(ctx: Context, ask: NewRecipient) -> Shipment:
         "update orders.shipments set version = version + 1, updated_at = %s where shipment_id = %s",
         (now, shipment.shipment_id),
     )
-    numbers = [parcel.number for parcel in shipment.parcels if parcel.number is not None]
-    if numbers:
+    if numbers := _numbers(shipment):
         waybills.revise(ctx.conn, numbers, at=now)
     former = {"former_recipient_id": shipment.recipient_id} if shipment.recipient_id is not None else {}
     tell_history(ctx, [shipment.order_id], "readdressed", shipment_id=shipment.shipment_id, **former)

@@ -73,7 +73,7 @@ def create_endpoint(ctx: Context, ask: NewEndpoint) -> MadeEndpoint:
         raise Conflict(
             "webhooks.many",
             f"You have {endpoints.MOST} endpoints, and no more are kept.",
-            "delete or change one of them",
+            "delete one, or have one hear of more: GET /webhooks lists them",
         )
     hears_all = bool(ctx.who.scopes & RUNS_ALL)
     endpoint_id = endpoints.add_endpoint(
@@ -93,7 +93,8 @@ def _check(url: str | None, kinds: Sequence[str]) -> None:
     ]
     if faults:
         what = "; ".join(fault.message for fault in faults)
-        raise InvalidInput("webhooks.invalid", f"The endpoint cannot be taken: {what}.", "mend these", faults=faults)
+        action = "mend what `errors` lists"
+        raise InvalidInput("webhooks.invalid", f"The endpoint cannot be taken: {what}.", action, faults=faults)
 
 
 def _refuse_subscriptions(endpoint: Endpoint) -> None:
@@ -199,7 +200,8 @@ def rotate_secret(ctx: Context, ask: SecretChange) -> MadeEndpoint:
     """Make a new secret for an endpoint of your own. While the old one counts, messages bear a signature of each."""
     endpoints.hold(ctx.conn, ask.endpoint_id)
     if get_endpoint(ctx.conn, ask.endpoint_id).party_id != ctx.who.party_id:
-        raise NotAllowed("webhooks.anothers", "The secret is another party's.", "let its owner rotate it")
+        what = "The endpoint is another party's, and so is its secret."
+        raise NotAllowed("webhooks.anothers", what, "let the party that named it rotate it, with a key of its own")
     now = ctx.clock.now()
     rotation = endpoints.rotate(ctx.conn, ask.endpoint_id, now + timedelta(hours=ask.keep_old_hours), now)
     note(ctx, "webhooks.rotate", ask.endpoint_id)
@@ -221,7 +223,9 @@ def try_endpoint(ctx: Context, ask: OneEndpoint) -> Said:
     endpoints.hold(ctx.conn, ask.endpoint_id)
     if not get_endpoint(ctx.conn, ask.endpoint_id).enabled:
         raise Conflict(
-            "webhooks.disabled", "The endpoint is disabled.", "enable it first: PATCH /webhooks/{endpoint_id}"
+            "webhooks.disabled",
+            f"The endpoint {ask.endpoint_id} is disabled.",
+            'enable it first: PATCH /webhooks/{endpoint_id} with {"enabled": true}',
         )
     now = ctx.clock.now()
     data = msgspec.json.encode({"endpoint_id": ask.endpoint_id}).decode()
@@ -283,7 +287,9 @@ def replay(ctx: Context, ask: Replay) -> Replayed:
     endpoints.hold(ctx.conn, ask.endpoint_id)
     if not get_endpoint(ctx.conn, ask.endpoint_id).enabled:
         raise Conflict(
-            "webhooks.disabled", "The endpoint is disabled.", "enable it first: PATCH /webhooks/{endpoint_id}"
+            "webhooks.disabled",
+            f"The endpoint {ask.endpoint_id} is disabled.",
+            'enable it first: PATCH /webhooks/{endpoint_id} with {"enabled": true}',
         )
     count = deliveries.replay(ctx.conn, ask.endpoint_id, ask.since, ask.events, ctx.clock.now())
     note(ctx, "webhooks.replay", ask.endpoint_id, messages=count)

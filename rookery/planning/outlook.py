@@ -43,7 +43,7 @@ LOOK: dict[str, Any] = {
     "confidence": pl.Float64,
     "node": pl.Int32,  # row of Feed.nodes where it stands; -1 = it rides
     "ready_at": pl.Int64,  # minute from which it can go on from there, handling included
-    "riding": pl.Int32,  # timetable row it rides; -1 = it stands
+    "riding": pl.Int32,  # timetable row it rides; -1 = it stands; with a node: it does either, as likely as not
     "late": pl.Int64,  # minutes its ride left after schedule
     "booked": pl.List(pl.Int64),  # timetable rows still to ride, in order; negative ones are left out
     "last_mile_at": pl.Int64,  # minute at which it went out for delivery or lay ready where it is going; null = not yet
@@ -53,7 +53,9 @@ OUTLOOK: dict[str, Any] = {
     "chance": pl.Float64,  # of being delivered by due_at; null = not known
     "expected_at": pl.Int64,  # minute; of the outcomes that deliver within the timetable
     "by_at": pl.Int64,  # first minute by which it is delivered with its confidence
-    "legs": pl.List(pl.Int64),  # timetable rows along median times, the ride it is on first
+    "legs": pl.List(
+        pl.Int64
+    ),  # timetable rows along median times, the ride it is on first; from its node if it has one
     "policy": pl.Boolean,  # legs ride what is not booked
     "cost": pl.Float64,  # expected price of the rides to come
     "why": pl.String,  # no_way | no_policy | no_place, where something is not known; else null

@@ -29,6 +29,7 @@ SHIPMENTS: dict[str, str] = {
     "expected_after": "timestamptz",
     "chance_before": "double precision",
     "chance_after": "double precision",
+    "pieces": "jsonb",  # refused as they are apart: where each of them stood
 }
 DONE: dict[str, Any] = {
     "shipment_id": pl.String,

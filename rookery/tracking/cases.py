@@ -27,6 +27,7 @@ MEMBERS: dict[str, Any] = {
     "open": pl.Boolean,  # false: its case was closed by hand
 }
 CAUSES: dict[str, Any] = {"kind": pl.String, "cause": pl.String, "reason": pl.String}
+OPEN: dict[str, Any] = {"kind": pl.String, "cause": pl.String, "case_id": pl.String}
 _FACTS = {
     "since": "timestamptz", "event_no": "bigint", "reason": "text", "chance": "double precision", "move": "jsonb",
     "move_cost": "double precision", "move_chance": "double precision", "value": "double precision", "currency": "text",
@@ -44,13 +45,6 @@ FIGURES = """count(*)::integer parcels, min(p.chance) worst_chance,
   case when min(p.currency) = max(p.currency) then min(p.currency) end as currency,
   count(p.move)::integer moves, sum(p.move_cost) move_cost, min(p.move_chance) move_chance"""
 """What a case comes to, of its parcels p that are in it: a value where all of it is in one currency."""
-
-
-class Opened(NamedTuple):
-    """The open cases of causes: kind, cause, case_id; and those of them that are new."""
-
-    cases: pl.DataFrame
-    new: list[str]
 
 
 class Figured(NamedTuple):
@@ -82,18 +76,17 @@ def hold(conn: psycopg.Connection, case_ids: Sequence[str]) -> None:
         conn.execute(query, (list(case_ids),))
 
 
-def open_cases(conn: psycopg.Connection, causes: pl.DataFrame, test: bool, now: datetime) -> Opened:
-    """The open case of each cause (CAUSES, each once), held until the transaction ends; made where there is none."""
+def open_cases(conn: psycopg.Connection, causes: pl.DataFrame, test: bool, now: datetime) -> pl.DataFrame:
+    """The open case (OPEN) of each cause (CAUSES, each once), held until the transaction ends; made where none is."""
     keys, values = sets.source(causes, {"kind": "text", "cause": "text"})
     query = sql.SQL(
         "select c.kind, c.cause, c.case_id from tracking.cases c join {} using (kind, cause)"
         " where c.test = %(test)s and c.state <> 'closed' order by c.case_id for update of c"
     ).format(keys)
-    schema = {"kind": pl.String, "cause": pl.String, "case_id": pl.String}
-    known = pl.DataFrame(conn.execute(query, {**values, "test": test}).fetchall(), schema=schema, orient="row")
+    known = pl.DataFrame(conn.execute(query, {**values, "test": test}).fetchall(), schema=OPEN, orient="row")
     new = causes.join(known, on=["kind", "cause"], how="anti").sort("kind", "cause")
     if new.is_empty():
-        return Opened(known, [])
+        return known
     ids = pl.Series("case_id", new_ids("cas", now, new.height))
     new = new.with_columns(ids, test=pl.lit(test), opened_at=pl.lit(now), updated_at=pl.lit(now))
     types = {
@@ -101,7 +94,7 @@ def open_cases(conn: psycopg.Connection, causes: pl.DataFrame, test: bool, now: 
         "opened_at": "timestamptz", "updated_at": "timestamptz",
     }  # fmt: skip
     sets.insert(conn, "tracking.cases", new, types)
-    return Opened(pl.concat([known, new.select(*schema)]), ids.to_list())
+    return pl.concat([known, new.select(*OPEN)])
 
 
 def join(conn: psycopg.Connection, parcels: pl.DataFrame, test: bool, now: datetime) -> None:

@@ -57,7 +57,8 @@ LOOKED: dict[str, Any] = {
     # its ways
     "legs_departures": TEXTS,  # booked legs still ahead, the one it rides first: "departure_id@2026-03-02T10:00Z"
     "legs_nodes": TEXTS,  # nodes of its booked route: every leg's both ends, of ridden legs too; [] = never planned
-    "nodes_before": TEXTS,  # nodes of the legs that were likely at the look before; [] = not known
+    "nodes_before": TEXTS,  # nodes of the legs that were likely at the look before; [] = not known. While it rides what
+    # it is not booked on they stay as they were: a ride makes nothing likely
     "closures": TEXTS,  # ids of closures in force that touch a booked leg still ahead (flows/casing.touched)
     "closures_thin": TEXTS,  # those of them that neither shut nor delay, but leave less room
     "closures_stood": TEXTS,  # those of them that touch none of its legs: it merely stands at the node that is shut

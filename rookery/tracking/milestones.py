@@ -1,6 +1,7 @@
 """What an event means for a parcel, and where all of them together leave it. Pure.
 
-A milestone is a small status and a detail code. Events are folded in event time, whenever they came. Words: CBV 2.0.
+A milestone is a small status and a detail code. Events are folded in event time, whenever they came, those of one
+instant as `in_order` has them. Words: CBV 2.0.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import polars as pl
 from msgspec import Struct
 
 from rookery.tracking.epcis.vocabulary import short
@@ -78,6 +80,40 @@ def meaning(event: Mapping[str, Any], role: int) -> Meaning:
     return STEPS.get(step, NOTHING)
 
 
+LIFE = (
+    "pre_transit", "picked_up",
+    "arrived", "at_destination_country", "at_delivery_depot", "unloaded", "unbagged", "in_transit", "bagged",
+    "ready_to_depart", "loaded", "departed", "delayed", "weather", "disruption", "misrouted", "left_behind", "damaged",
+    "out_for_delivery", "delivery_failed", "available_for_pickup", "on_hold", "customs_cleared", "found",
+    "delivered", "return_to_sender", "cancelled",
+)  # fmt: skip
+"""What happens to a parcel in the order of the trade, as far as there is one: statuses, and details of `in_transit`.
+
+What goes wrong comes behind the movement it befell, lest it be lost, and before what ends it.
+"""
+
+
+def in_order(seen: pl.DataFrame) -> pl.DataFrame:
+    """Events about parcels in the order in which they are folded: by parcel and event time; of one instant, those of a
+    batch as they were sent, and otherwise as the trade has it (LIFE), at last as they were recorded.
+
+    seen: epc, at, event_no, status, detail, against, and of the events of one instant party_id and record_at, which
+    tell a batch. An event stands no earlier in LIFE than what its batch tells before it, so that there is one order.
+    """
+    batch = ["epc", "at", "party_id", "record_at"]
+    place = dict(zip(LIFE, range(len(LIFE))))
+    of_detail = pl.when(status="in_transit").then("detail").replace_strict(place, default=None, return_dtype=pl.Int64)
+    of_status = pl.col("status").replace_strict(place, default=None, return_dtype=pl.Int64)
+    own = pl.when(pl.col("against").is_null()).then(pl.coalesce(of_detail, of_status)).fill_null(-1)
+    return (
+        seen.sort("epc", "at", "event_no")
+        .with_columns(own=own)
+        .with_columns(reached=pl.col("own").cum_max().over(batch), nth=pl.int_range(pl.len()).over(batch))
+        .sort("epc", "at", "reached", "nth", "own", "event_no")
+        .drop("own", "reached", "nth")
+    )
+
+
 class State(Struct, frozen=True):
     """Where a parcel is: its milestone, since when, by which event and where; nothing known = all None."""
 
@@ -123,7 +159,7 @@ def step(state: State, seen: Seen) -> tuple[State, str | None]:
 
 
 def fold(state: State, events: Iterable[Seen]) -> State:
-    """The state after events in the order of event time (ties: as they came)."""
+    """The state after events, in their order (`in_order`)."""
     for seen in events:
         state, _ = step(state, seen)
     return state

@@ -18,7 +18,7 @@ from psycopg import sql
 from rookery.base import sets
 from rookery.tracking.archive import NOTHING, Archive, Holding
 from rookery.tracking.lying import DEEPEST
-from rookery.tracking.milestones import Seen, State, fold
+from rookery.tracking.milestones import Seen, State, fold, in_order
 
 _AT = pl.Datetime("us", "UTC")
 PARCELS = {"epc": pl.String, "parcel_id": pl.String, "owner_id": pl.String}
@@ -95,7 +95,7 @@ def advance(
         if latest is not None and first <= latest:
             again.add(epc)
     after = {epc: Kept(State(), None, None) for epc in again} | {e: k for e, k in kept.items() if e not in again}
-    _move(after, seen.filter(~pl.col("epc").is_in(list(again))))
+    _move(after, seen.filter(~pl.col("epc").is_in(list(again))).sort("epc", "at", "event_no"))  # all of one batch
     every = sorted(again)
     for begin in range(0, len(every), ANEW_AT_ONCE):
         some = every[begin : begin + ANEW_AT_ONCE]
@@ -108,7 +108,7 @@ def advance(
 
 
 def _move(after: dict[str, Kept], seen: pl.DataFrame) -> None:
-    """Moves parcels on by events (columns SEEN) that are newer than all they have seen."""
+    """Moves parcels on by events (columns SEEN), in their order, that are newer than all they have seen."""
     for epc, rows in _by_parcel(seen):
         before = after[epc]
         told = [one for one in rows if one.against is None and one.status is not None]
@@ -123,7 +123,8 @@ def _move(after: dict[str, Kept], seen: pl.DataFrame) -> None:
 def history(
     conn: psycopg.Connection, epcs: Sequence[str], involved: pl.DataFrame, test: bool, archive: Archive | None = None
 ) -> pl.DataFrame:
-    """All events about parcels, themselves or by way of what they lay in, in event time; also those that are archived.
+    """All events about parcels, themselves or by way of what they lay in, in the order in which they are folded
+    (milestones.in_order); also those that are archived.
 
     Columns SEEN, and `via`: what the parcel lay in, innermost first. `against` says of each event why it does not
     count: it was withdrawn, its time is not believed, or whoever captured it has nothing to do with it. Only what is
@@ -133,15 +134,39 @@ def history(
 
     def rows(held: Holding) -> pl.DataFrame:
         if archive is None or not held.files:
-            return sets.read(conn, f"{_UP}, e as ({_LIVE}) {_SEEN}", _HISTORY, asked)
+            return _dated(conn, sets.read(conn, f"{_UP}, e as ({_LIVE}) {_SEEN}", _HISTORY, asked), held)
         things = conn.execute(f"{_UP} select distinct thing from up".encode(), asked).fetchall()
         past = archive.of_things(conn, held, [thing for (thing,) in things], test)
         given, values = sets.source(past, _PAST)
         also = sql.SQL(_ARCHIVED).format(given=given).as_string(conn)
-        return sets.read(conn, f"{_UP}, e as ({_LIVE} union all {also}) {_SEEN}", _HISTORY, {**asked, **values})
+        every = sets.read(conn, f"{_UP}, e as ({_LIVE} union all {also}) {_SEEN}", _HISTORY, {**asked, **values})
+        return _dated(conn, every, held, archive)
 
-    found = rows(NOTHING) if archive is None else archive.steady(conn, rows)
-    return judged(found, involved)
+    found = judged(rows(NOTHING) if archive is None else archive.steady(conn, rows), involved)
+    return in_order(found) if found["record_at"].count() else found
+
+
+def _dated(
+    conn: psycopg.Connection, found: pl.DataFrame, held: Holding, archive: Archive | None = None
+) -> pl.DataFrame:
+    """Rows _HISTORY, in event time, with `record_at` of those that say something of a parcel at the same instant as
+    others do: of what happened before or after all else nobody asks when it was recorded.
+    """
+    says = found.filter(pl.col("status").is_not_null())
+    tied = says.filter(pl.struct("epc", "at").is_duplicated()).unique("event_no")
+    if tied.is_empty():
+        return found.with_columns(record_at=pl.lit(None, _AT))
+    when = sets.read(
+        conn,
+        "select v.event_no, v.record_at from unnest(%(numbers)s::bigint[], %(at)s::timestamptz[]) as g (no, at)"
+        " join tracking.events v on v.event_no = g.no and v.event_at = g.at",
+        {"event_no": pl.Int64, "record_at": _AT},
+        {"numbers": tied["event_no"].to_list(), "at": tied["at"].to_list()},
+    )
+    old = tied.filter(pl.col("mark").is_not_null()).select("mark", event_at="at")
+    if archive is not None and not old.is_empty():
+        when = pl.concat([when, archive.events(held, old).select("event_no", "record_at")])
+    return found.join(when, on="event_no", how="left", maintain_order="left")
 
 
 _HISTORY: dict[str, Any] = {
@@ -199,10 +224,10 @@ def judged(rows: pl.DataFrame, involved: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_parcel(seen: pl.DataFrame) -> Iterable[tuple[str, list[Seen]]]:
-    """Each parcel's events in the order of event time."""
+    """Each parcel's events, in the order of the rows, in which they stand together."""
     rows: list[Seen] = []
     of: str | None = None
-    for epc, *one in seen.sort("epc", "at", "event_no").iter_rows():
+    for epc, *one in seen.iter_rows():
         if epc != of:
             if of is not None:
                 yield of, rows

@@ -1,6 +1,6 @@
 """Events into PostgreSQL, each once; which are parcels, and which of them were withdrawn.
 
-Within the transaction of the connection: `add` as the party that captured them, all else as the system.
+Within the transaction of the connection, as the system.
 """
 
 from __future__ import annotations
@@ -31,16 +31,21 @@ def add(
     now: datetime,
     capture_id: str | None,
 ) -> pl.DataFrame:
-    """Keep the events that are new; returns these (columns ADDED). What the party captured before is not kept again."""
+    """Keep the events that are new, numbered in the order of the batch; returns these in it (columns ADDED). What the
+    party captured before is not kept again.
+    """
     if batch.events.is_empty():
         return pl.DataFrame(schema=ADDED)
     rows, values = sets.source(batch.events, EVENTS)
     names = sql.SQL(", ").join(map(sql.Identifier, _KEPT))
     mine = {"party": party_id, "test": test, "now": now, "capture": capture_id}
-    # in the order of their marks, so that two that keep the same events at once wait for each other in one direction
+    # numbers are drawn in the order of sending, and rows kept in that of their marks, so that two that keep the same
+    # events at once wait for each other in one direction
     kept = sql.SQL(
-        "insert into tracking.events (record_at, party_id, test, capture_id, {names})"
-        " select %(now)s, %(party)s, %(test)s, %(capture)s, {names} from {rows} order by mark"
+        "insert into tracking.events (event_no, record_at, party_id, test, capture_id, {names})"
+        " overriding system value select event_no, %(now)s, %(party)s, %(test)s, %(capture)s, {names}"
+        " from (select nextval('tracking.events_event_no_seq') as event_no, {names} from {rows} order by i) numbered"
+        " order by mark"
         " on conflict (mark, declared_at, event_at) do nothing"
         " returning event_no, mark, nullif(declared_at, '-infinity')"
     ).format(names=names, rows=rows)

@@ -237,11 +237,41 @@ def move(conn: psycopg.Connection, now: Subscription) -> None:
     )
 
 
-def rest(conn: psycopg.Connection, subscription_id: str, until: datetime) -> None:
-    """Leave a subscription alone for a while: something went wrong with it."""
-    conn.execute(
-        "update tracking.subscriptions set rests_until = %s where subscription_id = %s", (until, subscription_id)
-    )
+class Rests(Struct, frozen=True):
+    """A subscription that is left alone for a while; again: it was already, and nothing went well with it since."""
+
+    query_name: str
+    endpoint_id: str
+    again: bool
+
+
+def rest(conn: psycopg.Connection, subscription_id: str, until: datetime) -> Rests | None:
+    """Leave a subscription alone for a while: something went wrong with it. None when it is gone."""
+    with conn.cursor(row_factory=class_row(Rests)) as cursor:
+        return cursor.execute(
+            "with had as (select rests_until from tracking.subscriptions where subscription_id = %(id)s for update)"
+            " update tracking.subscriptions set rests_until = %(until)s from had where subscription_id = %(id)s"
+            " returning query_name, endpoint_id, had.rests_until is not null as again",
+            {"id": subscription_id, "until": until},
+        ).fetchone()
+
+
+def looked_at_since(conn: psycopg.Connection, held: Subscription, now: datetime) -> datetime:
+    """The record time from which on there is something left for a subscription to look at; `now` where there is not."""
+    if held.recalled_at is not None:
+        return held.recalled_at
+    row = conn.execute(
+        "select min(e.record_at) from ("
+        "     (select event_nos, event_ats from tracking.arrivals where test = %(test)s and place > %(place)s"
+        "       order by place limit 1)"
+        "   union all"
+        "     (select event_nos, event_ats from tracking.arrivals where test = %(test)s and place is null"
+        "       order by seq limit 1)) a,"
+        "   unnest(a.event_nos, a.event_ats) as k (event_no, event_at)"
+        " join tracking.events e on e.event_no = k.event_no and e.event_at = k.event_at",
+        {"test": held.test, "place": held.place},
+    ).fetchone()
+    return now if row is None or row[0] is None else row[0]
 
 
 def _one(conn: psycopg.Connection, where: str, values: Sequence[Any]) -> Subscription | None:

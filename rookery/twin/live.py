@@ -3,6 +3,10 @@
 A parcel rides the departures that it is booked on, as long as it is ready by their cut-off. One that misses its leg, or
 whose leg does not run, waits to be booked anew; where nobody does that before the lane's next departure it goes along
 with that one, as couriers do. Nobody is turned away for want of room: that is the planner's to see to.
+
+One that was loaded the wrong way is unloaded where that leads, as anything else. From there it goes on where a leg of
+its own begins or it is at its end; else it is sent back by the next departure to where it was taken from, if there is
+one before it is booked anew. No scan says that it went wrong: it departs on a departure that is none of its own.
 """
 
 from __future__ import annotations
@@ -45,16 +49,17 @@ CODES = (
 LAST_ATTEMPT = 3
 """The attempt to deliver that always succeeds."""
 _PLACE = {"number": pl.String, "parcel": pl.Int64}
-_LOSS, _DAMAGE, _HOLD, _HOLD_TIME, _ATTEMPT = range(5)
+_LOSS, _DAMAGE, _HOLD, _HOLD_TIME, _ATTEMPT, _MISROUTING = range(6)
 _STATE = {
     "key": np.uint64, "state": np.int8, "node": np.int32, "ready": np.int64, "row": np.int32, "leg": np.int64,
     "next_at": np.int64, "minutes": np.int64, "rides": np.int64, "missed": np.int64, "attempts": np.int64,
-    "last": np.int32, "delivered_at": np.int64,
+    "last": np.int32, "delivered_at": np.int64, "back": np.int32,
 }  # fmt: skip
 """What is kept of each parcel.
 
 row: waited for or ridden (-1 = none); leg: place of the next booked leg; next_at: when something happens to it next;
-minutes: of its last mile; last: the row it rode last (-1 = none).
+minutes: of its last mile; last: the row it rode last (-1 = none); back: the node from which it was taken the wrong way
+(-1 = it is on its way).
 """
 
 
@@ -85,6 +90,7 @@ class Live:
             "key": np.array([_key(name, self._seed) for name in names], np.uint64),
             "node": new["node"].to_numpy(), "ready": start, "next_at": start, "minutes": new["minutes"].to_numpy(),
             "row": np.full(count, -1), "last": np.full(count, -1), "delivered_at": np.full(count, int(NEVER)),
+            "back": np.full(count, -1),
         }  # fmt: skip
         for name, kind in _STATE.items():
             self._is[name] = np.append(self._is[name], given.get(name, np.zeros(count)).astype(kind))
@@ -117,18 +123,30 @@ class Live:
     def close(self, really: Feed, at: int) -> None:
         """The network runs as this feed, with its closures, says from minute `at` on; who waits chooses anew."""
         self.rolling.close(really, at)
-        self._choose(np.flatnonzero(self._is["state"] == WAITING), at)
+        state, rows = self._is, self.rolling.rows
+        loaded = np.flatnonzero(state["state"] == LOADED)  # what went the wrong way may be, long before the cut-off
+        off = loaded[~rows.runs[state["row"][loaded]]]
+        state["state"][off], state["back"][off] = WAITING, -1
+        state["next_at"][loaded] = rows.depart[state["row"][loaded]]
+        self._choose(np.flatnonzero(state["state"] == WAITING), at)
 
     def _go_on(self, told: NDArray[np.int64]) -> None:
         """Parcels told new legs find their place among them: the first leg that begins where they are next."""
-        state, rows, legs = self._is, self.rolling.rows, self._legs[told]
+        state, rows = self._is, self.rolling.rows
         here = np.where(
             np.isin(state["state"][told], (LOADED, RIDING)), rows.to[state["row"][told]], state["node"][told]
         )
-        begins = (legs >= 0) & (rows.frm[legs] == here[:, None])
-        after = (legs >= 0).sum(axis=1)
-        state["leg"][told] = np.where(begins.any(axis=1), begins.argmax(axis=1), after)
-        self._choose(told[state["state"][told] == WAITING], self.minute)
+        begins, state["leg"][told] = self._begins(told, here)
+        waits = state["state"][told] == WAITING
+        state["back"][told[waits & begins]] = -1
+        self._choose(told[waits], self.minute)
+
+    def _begins(self, who: NDArray[np.int64], node: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Whether a leg of each begins at a node, and the place of the first that does; else that behind all legs."""
+        legs = self._legs[who]
+        begins = (legs >= 0) & (self.rolling.rows.frm[legs] == node[:, None])
+        found = begins.any(axis=1)
+        return found, np.where(found, begins.argmax(axis=1), (legs >= 0).sum(axis=1))
 
     def advance(self, until: int) -> pl.DataFrame:
         """Let time pass up to a minute: the scans (SCANS) of the minutes before it, in time."""
@@ -153,15 +171,18 @@ class Live:
     def _settle(self, who: NDArray[np.int64]) -> None:
         """At a node, with work on it done at `ready`: on to the next leg, or out where there is none."""
         state = self._is
-        legs = self._legs[who]
-        end = legs[np.arange(len(who)), np.maximum((legs >= 0).sum(axis=1) - 1, 0)]
-        there = np.where(end >= 0, self.rolling.rows.to[end] == state["node"][who], state["minutes"][who] > 0)
-        home = (self._next_leg(who) < 0) & there
+        home = (self._next_leg(who) < 0) & self._at_end(who)
         last, on = who[home], who[~home]
         state["state"][last], state["row"][last] = HANDLED, -1
         state["next_at"][last] = state["ready"][last]
         state["state"][on] = WAITING
         self._choose(on, None)
+
+    def _at_end(self, who: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the legs of each end where it is; without any, whether it is brought from there."""
+        legs = self._legs[who]
+        end = legs[np.arange(len(who)), np.maximum((legs >= 0).sum(axis=1) - 1, 0)]
+        return np.where(end >= 0, self.rolling.rows.to[end] == self._is["node"][who], self._is["minutes"][who] > 0)
 
     def _next_leg(self, who: NDArray[np.int64]) -> NDArray[np.int32]:
         leg = self._is["leg"][who]
@@ -172,10 +193,13 @@ class Live:
         """What each that waits goes along with, as things stand at minute `now` (None = when it is ready)."""
         state, rows = self._is, self.rolling.rows
         leg = self._next_leg(who)
-        here = (leg >= 0) & (rows.frm[leg] == state["node"][who])
+        astray = state["back"][who] >= 0
+        here = ~astray & (leg >= 0) & (rows.frm[leg] == state["node"][who])
         by = state["ready"][who] if now is None else np.maximum(state["ready"][who], now)
         good = here & rows.runs[leg] & (rows.cutoff[leg] >= by)
         later = np.where(here, self.rolling.next_of_lane(rows.lane[leg], by), -1)
+        lost = who[astray]
+        later[astray] = self.rolling.next_between(state["node"][lost], state["back"][lost], by[astray])
         row = np.where(good, leg, later).astype(np.int32)
         # counted once: not again when it chooses anew for the same leg
         state["missed"][who] += here & ~good & (state["row"][who] != row)
@@ -184,9 +208,14 @@ class Live:
 
     def _board(self, who: NDArray[np.int64]) -> None:
         state, rows = self._is, self.rolling.rows
-        row = state["row"][who]
-        state["state"][who], state["next_at"][who] = LOADED, rows.depart[row]
-        state["leg"][who] += 1
+        own = who[state["back"][who] < 0]  # what is sent back rides no leg of its own
+        wrong = own[self._drawn(own, _MISROUTING) < self._trouble.misrouted_share]
+        other = self.rolling.next_elsewhere(state["row"][wrong])
+        wrong, other = wrong[other >= 0], other[other >= 0]
+        state["leg"][own] += 1
+        state["leg"][wrong] -= 1
+        state["row"][wrong], state["back"][wrong] = other, state["node"][wrong]
+        state["state"][who], state["next_at"][who] = LOADED, rows.depart[state["row"][who]]
 
     def _leave(self, who: NDArray[np.int64]) -> None:
         state, rows = self._is, self.rolling.rows
@@ -212,7 +241,17 @@ class Live:
         self._scan(who[held], HELD, ready[held], node[held], row[held])
         self._scan(who[held], CLEARED, until[held], node[held], row[held])
         state["ready"][who], state["node"][who] = np.where(held, until, ready), node
+        self._find_way(who[state["back"][who] >= 0])
         self._settle(who)
+
+    def _find_way(self, who: NDArray[np.int64]) -> None:
+        """What was taken the wrong way is on its way again where that led to a leg of its own, or to its end."""
+        state = self._is
+        begins, leg = self._begins(who, state["node"][who])
+        found = begins | self._at_end(who)
+        who, leg = who[found], leg[found]
+        state["missed"][who] += np.maximum(leg - state["leg"][who], 0)  # a short cut
+        state["leg"][who], state["back"][who] = leg, -1
 
     def _send_out(self, who: NDArray[np.int64]) -> None:
         state = self._is
@@ -324,7 +363,9 @@ class Live:
         """Take up what was saved of the same feed, begin and seed."""
         with np.load(file, allow_pickle=False) as kept:
             self.numbers = kept["numbers"].tolist()
-            self._is = {name: kept[name].astype(kind) for name, kind in _STATE.items()}
+            # what was kept before anything went astray knows no way back
+            was = {"back": np.full(len(self.numbers), -1)} | dict(kept)
+            self._is = {name: was[name].astype(kind) for name, kind in _STATE.items()}
             self._legs, self.minute = kept["legs"], int(kept["minute"])
             self._ahead = [tuple(kept[f"ahead{i}"] for i in range(6))] if len(kept["ahead0"]) else []
         used = int(max(self._legs.max(initial=-1), self._is["row"].max(initial=-1), self._is["last"].max(initial=-1)))

@@ -112,6 +112,9 @@ class Rolling:
         self._lane_keys = rows.lane[self._by_lane] * _LANE + rows.cutoff[self._by_lane]
         self._by_departure = np.lexsort((rows.scheduled, rows.departure)).astype(np.int32)
         self._departure_keys = rows.departure[self._by_departure] * _LANE + rows.scheduled[self._by_departure]
+        order = np.lexsort((rows.cutoff, rows.frm))
+        self._by_node = order[rows.runs[order]].astype(np.int32)
+        self._node_keys = rows.frm[self._by_node] * _LANE + rows.cutoff[self._by_node]
 
     def find(self, departure: NDArray[np.integer], depart_at: NDArray[np.integer]) -> NDArray[np.int32]:
         """The row that each booking means (n): the run that leaves then by the timetable, or the latest before, which
@@ -130,6 +133,37 @@ class Rolling:
         row = self._by_lane[np.minimum(place, len(self._by_lane) - 1)] if len(self._by_lane) else np.full(len(at), -1)
         found = (place < len(self._by_lane)) & (self.rows.lane[row] == lane)
         return np.where(found, row, -1).astype(np.int32)
+
+    def next_elsewhere(self, row: NDArray[np.integer]) -> NDArray[np.int32]:
+        """Of each row the next that leaves the same node for another one, runs and has its cut-off later; -1 = none is
+        known.
+        """
+        frm, to, after = self.rows.frm[row], self.rows.to[row], self.rows.cutoff[row] + 1
+        return self._leaving(frm, after, lambda other, some: self.rows.to[other] != to[some])
+
+    def next_between(
+        self, frm: NDArray[np.integer], to: NDArray[np.integer], at: NDArray[np.integer]
+    ) -> NDArray[np.int32]:
+        """The next row from one node straight to another that runs and has its cut-off at a minute or later, for each;
+        -1 = none is known.
+        """
+        return self._leaving(frm, at, lambda other, some: self.rows.to[other] == to[some])
+
+    def _leaving(
+        self, frm: NDArray[np.integer], at: NDArray[np.integer], fits: Callable[[NDArray, NDArray], NDArray[np.bool_]]
+    ) -> NDArray[np.int32]:
+        """The first row that leaves each node at a minute or later and fits: fits(rows, which of those asked for)."""
+        found = np.full(len(frm), -1, np.int32)
+        place = np.searchsorted(self._node_keys, frm.astype(np.int64) * _LANE + at)
+        end = np.searchsorted(self._node_keys, (frm.astype(np.int64) + 1) * _LANE)
+        some = np.flatnonzero(place < end)
+        while len(some):
+            row = self._by_node[place[some]]
+            good = fits(row, some)
+            found[some[good]] = row[good]
+            place[some] += 1
+            some = some[~good & (place[some] < end[some])]
+        return found
 
 
 _LANE = np.int64(1) << 32

@@ -223,7 +223,7 @@ def test_nothing_is_wrong_with_what_goes_as_booked() -> None:
 
 
 def test_each_trouble_is_true_of_its_rule() -> None:
-    """Late, missed, not gone in time, lost, stood too long, damaged, held: each with the minute from which it is so."""
+    """Late, missed, not gone in time, lost, stood too long, damaged, held, astray: each with its first minute."""
     assert truth_of((1600, "delivered", "B", None), without=(1100,)) == {"chance_low": 1500}
     came_late = truth_of((910, "arrived", "H", "AH1"), (2340, "departed", "H", "HB1"), without=(710, 900))
     assert came_late["departure_missed"] == 910 and "scan_missing" not in came_late
@@ -236,6 +236,7 @@ def test_each_trouble_is_true_of_its_rule() -> None:
     stands = truth_of((710 + 2 * DAY, "departed", "H", "HB1"), without=(900, 970, 1000, 1100))
     assert stands["dwell"] == 710 + DAY
     assert truth_of((710, "damaged", "H", "AH1"), (720, "customs_hold", "H", "AH1")) == {"damage": 710, "hold": 720}
+    assert truth_of((720, "arrived", "Z", "HZ1"))["wrong_place"] == 720
 
 
 @pytest.mark.parametrize(
@@ -266,6 +267,50 @@ def test_cases_are_told_right_from_wrong(
     sent = pl.DataFrame({"number": ["N1", "N1"], "at": [100, 390], "sent_at": [100, 440]})
     found = judged.verdicts(events, opened, sent)
     assert found.select("verdict", "lead").row(0) == (verdict, lead) and found.height == 1
+
+
+def test_what_came_of_chances_stands_beside_what_was_told(line: dict) -> None:
+    """The smallest world, too, tells how far its chances were from the truth, and by tenths of them."""
+    assert 0 <= of(line, "root mean square from what came of them")["value"] <= 1
+
+
+def told_of(*rows: tuple[float, bool, bool]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Looks at as many parcels (chance, whether a scan was missing, whether it came in time), and what came of them."""
+    numbers = [f"N{n}" for n in range(len(rows))]
+    looks = pl.DataFrame([(n, *row[:2]) for n, row in zip(numbers, rows)], schema=judged.LOOKS, orient="row")
+    came = {"number": numbers, "in_time": [row[2] for row in rows]}
+    return looks, pl.DataFrame(came, schema={"number": pl.String, "in_time": pl.Boolean})
+
+
+def test_chances_are_counted_by_tenths() -> None:
+    """Each tenth has its own row, 1.0 in the last; what was told while a scan was missing counts beside, too."""
+    looks, came = told_of((0.52, True, True), (0.58, False, False), (1.0, False, True), (0.0, True, False))
+    looks = pl.concat([looks, looks.filter(number="N2")])
+    found = judged.reliability(looks, came)
+    assert found.rows() == [
+        (0, 1, 1, 0.0, 0.0, 1, 0.0, 0.0),
+        (5, 2, 2, pytest.approx(0.55), 0.5, 1, 0.52, 1.0),
+        (9, 2, 1, 1.0, 1.0, 0, None, None),
+    ]
+
+
+def test_what_is_told_wrongly_is_found() -> None:
+    """Of chances that are too low what came of them is more; of what is certain and comes true nothing is apart."""
+    low = told_of(*[(0.2, True, n % 2 == 0) for n in range(10)])
+    row = judged.reliability(*low).row(0, named=True)
+    assert (
+        row["chance"] == row["silent_chance"] == pytest.approx(0.2) and row["in_time"] == row["silent_in_time"] == 0.5
+    )
+    assert judged.apart(*low) == pytest.approx(((0.8**2 + 0.2**2) / 2) ** 0.5)
+    assert judged.apart(*told_of((1.0, False, True), (0.0, False, False))) == 0
+    assert judged.apart(*told_of()) is None
+
+
+def test_who_is_not_due_yet_is_not_counted() -> None:
+    """In time is what was delivered at the promised minute at the latest; who may still come in time is left out."""
+    promised = pl.DataFrame({"number": ["a", "b", "c", "d"], "promised_at": [10, 10, 10, 20]})
+    done = pl.DataFrame({"number": ["a", "b", "c", "d"], "delivered_at": [10, 11, None, 5]})
+    assert dict(judged.in_time(promised, done, 15).iter_rows()) == {"a": True, "b": False, "c": False}
 
 
 def test_precision_and_recall_are_what_they_are_called() -> None:

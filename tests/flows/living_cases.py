@@ -40,6 +40,8 @@ SLOW = FEED | {
     "transit.csv": "transit_id,quantile,factor\nslow,0,0.2\nslow,0.5,1\nslow,1,1.8\n",
     "services.csv": "service_id,name,due_days,confidence\nstandard,Standard,3,0.6\n",
 }
+AH1 = {"rookery:departure": "AH1"}
+"""Of an event: of this departure."""
 CONTEXT = ({"rookery": "urn:rookery:epcis:"},)
 
 

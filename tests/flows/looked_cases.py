@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
+from rookery.base.operations import Context
+from rookery.flows.casing import judge
 from rookery.tracking.looked import LOOKED, looked_frame
 
 LOOK = datetime(2026, 3, 2, 20, 0, tzinfo=UTC)
@@ -32,3 +34,36 @@ def looked(rows: dict[str, dict[str, Any]]) -> pl.DataFrame:
     full = [{**WELL, "epc": f"urn:p:{n}", "parcel_id": f"pcl_{n}", "number": n, **row} for n, row in rows.items()]
     schema = {name: LOOKED[name] for name in {name: None for row in full for name in row}}
     return looked_frame(pl.DataFrame([{name: row.get(name) for name in schema} for row in full], schema=schema))
+
+
+class Judged(NamedTuple):
+    """What judging came to, by the tables: cases that are new, that closed themselves, that others came into."""
+
+    opened: list[str]
+    closed: list[str]
+    extended: list[str]
+
+
+NOTHING = Judged([], [], [])
+
+
+def judged(ctx: Context, frame: pl.DataFrame, now: datetime) -> Judged:
+    """Parcels as they are looked at (LOOKED) are judged."""
+    before = _cases(ctx)
+    judge(ctx, frame, now)
+    after = _cases(ctx)
+    nobody: tuple[bool, set[str]] = (False, set())
+    return Judged(
+        sorted(after.keys() - before),
+        sorted(one for one, (closed, _) in after.items() if closed and not before.get(one, nobody)[0]),
+        sorted(one for one, (_, inside) in after.items() if one in before and inside - before[one][1]),
+    )
+
+
+def _cases(ctx: Context) -> dict[str, tuple[bool, set[str]]]:
+    """Of each case whether it is closed, and which parcels are in it now."""
+    rows = ctx.conn.execute(
+        "select c.case_id, c.state = 'closed', array_remove(array_agg(p.epc), null) from tracking.cases c"
+        " left join tracking.case_parcels p on p.case_id = c.case_id and p.closed_at is null group by c.case_id"
+    )
+    return {case_id: (closed, set(inside)) for case_id, closed, inside in rows}

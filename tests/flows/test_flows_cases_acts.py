@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from looked_cases import CLOSED, LOOK, MISSED, looked
+from looked_cases import CLOSED, LOOK, MISSED, judged, looked
 from msgspec import ValidationError
 from record_cases import RIVAL, SHOP, Record, make_record
 
 from rookery.base.access.keys import create_party
 from rookery.base.operations import Who
 from rookery.doors.http.etags import etag_of, version_seen
-from rookery.flows.cases import OWN, get_case
-from rookery.flows.casing import judge
+from rookery.flows.cases import ACTIONS, OWN, Kind, get_case
 from rookery.terms.errors import Changed, Conflict, InvalidInput, NotAllowed, NotFound
 
 HOUSE = Who("pty_house", "key_house", frozenset({"operator"}))
@@ -32,7 +31,7 @@ def record(make_urls, tmp_path):
 def look(record: Record, **rows: dict[str, Any]) -> list[str]:
     """Look at parcels, by name, and judge; the cases that were opened."""
     with record.context() as ctx:
-        return judge(ctx, looked(rows), record.now).opened
+        return judged(ctx, looked(rows), record.now).opened
 
 
 THEIRS = {"owner_id": "pty_rival"}
@@ -60,6 +59,17 @@ def test_an_operator_sees_all_and_a_shipper_its_own_share(record: Record):
     assert parcels["pty_house"][0]["move"][0]["departure_id"] == "HB2"
     assert parcels["pty_house"][0]["move_cost"] == 2.5 and parcels["pty_shop"][0]["move_cost"] is None
     assert parcels["pty_shop"][0]["move"] == parcels["pty_house"][0]["move"]
+
+
+def test_a_case_tells_what_to_do_next_to_whoever_runs_the_network(record: Record):
+    """With the case's own id where an act of ours does it; nothing to shippers, and nothing when it is closed."""
+    assert {*ACTIONS} == {*get_args(Kind)}
+    [case_id] = look(record, a=CLOSED)
+    told = record.do("cases.get", HOUSE, case_id=case_id)
+    assert f"POST /cases/{case_id}/act" in told["action"]
+    assert record.do("cases.list", HOUSE)["data"] == [told]
+    assert record.do("cases.get", SHOP, case_id=case_id)["action"] is None
+    assert record.do("cases.close", HOUSE, case_id=case_id, why="settled")["action"] is None
 
 
 def test_what_concerns_others_is_not_there(record: Record):

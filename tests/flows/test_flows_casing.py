@@ -7,14 +7,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from looked_cases import CLOSED, LOOK, MISSED, MOVE, looked
+from looked_cases import CLOSED, LOOK, MISSED, MOVE, NOTHING, Judged, judged, looked
 from record_cases import Record, make_record
 from tracking_cases import MONDAY, make_world, scan
 
 from rookery.base.jobs import Desk
 from rookery.base.operations import SYSTEM
 from rookery.flows import casing
-from rookery.flows.casing import LEGS, Judged, judge, judge_unknown, touched
+from rookery.flows.casing import LEGS, judge, judge_unknown, touched
 from rookery.flows.living import turn
 from rookery.network import live
 from rookery.network.live import Closure
@@ -34,7 +34,7 @@ class Room:
 
     def look(self, frame: pl.DataFrame) -> Judged:
         with self.record.context() as ctx:
-            return judge(ctx, frame, self.record.now)
+            return judged(ctx, frame, self.record.now)
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self.record.context(SYSTEM, readonly=True) as ctx:
@@ -75,7 +75,7 @@ def test_judged_again_by_the_same_nothing_changes(room: Room):
     room.judge(**rows)
     before = room.rows("select * from tracking.cases order by 1"), room.rows("select * from tracking.case_parcels")
     room.record.now += timedelta(seconds=1)
-    assert room.judge(**rows) == casing.NOTHING
+    assert room.judge(**rows) == NOTHING
     assert (
         room.rows("select * from tracking.cases order by 1"), room.rows("select * from tracking.case_parcels")
     ) == before  # fmt: skip
@@ -141,7 +141,7 @@ def test_a_low_chance_keeps_its_case_when_its_cause_would_change(room: Room):
     room.judge(a=late, b=late)
     one = ("chance_low", "departure:HB1@2026-03-02T16:00Z")
     assert room.cases() == {one: 2}
-    assert room.judge(a={"chance": 0.4}) == casing.NOTHING
+    assert room.judge(a={"chance": 0.4}) == NOTHING
     room.judge(a={"chance": 0.95})
     assert room.cases() == {one: 1}
 
@@ -199,10 +199,10 @@ def test_a_parcel_is_in_the_case_of_each_closure_that_matters(room: Room):
     both = CLOSED | {"closures": ["clo_x", "clo_y"]}
     room.judge(a=both, b=both, c=both | {"closures": ["clo_y"]})
     assert room.cases() == {first: 2, second: 3}
-    assert room.judge(a=both) == casing.NOTHING
+    assert room.judge(a=both) == NOTHING
     with room.record.context() as ctx:
         casing.cases.close_by_hand(ctx.conn, case_id, "known", "pty_house", LOOK)
-    assert room.judge(a=both) == casing.NOTHING
+    assert room.judge(a=both) == NOTHING
     third = both | {"closures": ["clo_x", "clo_y", "clo_z"]}
     room.judge(a=third)
     assert room.cases() == {second: 3, ("closure", "closure:clo_z"): 1}
@@ -323,10 +323,10 @@ def test_what_was_closed_by_hand_waits_until_it_was_clear_once(room: Room):
     [case_id] = room.judge(a=MISSED).opened
     with room.record.context() as ctx:
         casing.cases.close_by_hand(ctx.conn, case_id, "settled", "pty_house", LOOK)
-    assert room.judge(a=MISSED) == casing.NOTHING
+    assert room.judge(a=MISSED) == NOTHING
     assert len(room.judge(a=MISSED, b=MISSED).opened) == 1
     assert room.cases() == {MISSED_HB1: 1}
-    assert room.judge(a={}) == casing.NOTHING
+    assert room.judge(a={}) == NOTHING
     assert room.judge(a=MISSED).extended != []
     assert room.cases() == {MISSED_HB1: 2}
 
@@ -340,7 +340,7 @@ def test_a_low_chance_closed_by_hand_stays_closed_under_any_cause(room: Room):
     [case_id] = room.judge(a=late).opened
     with room.record.context() as ctx:
         casing.cases.close_by_hand(ctx.conn, case_id, "known", "pty_house", LOOK)
-    assert room.judge(a={"chance": 0.4}) == casing.NOTHING
+    assert room.judge(a={"chance": 0.4}) == NOTHING
 
 
 def test_test_data_and_live_data_have_cases_apart(room: Room):
@@ -349,7 +349,7 @@ def test_test_data_and_live_data_have_cases_apart(room: Room):
 
     room.judge(a=MISSED)
     with room.record.context(structs.replace(SYSTEM, test=True)) as ctx:
-        assert len(judge(ctx, looked({"t": MISSED}), LOOK).opened) == 1
+        assert len(judged(ctx, looked({"t": MISSED}), LOOK).opened) == 1
         assert ctx.conn.execute("select count(*) from tracking.cases").fetchone() == (1,)
     assert room.cases() == {MISSED_HB1: 1}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from living_cases import Live, make_live
@@ -97,3 +98,83 @@ def test_operators_list_parcels_by_chance(moved: Live):
     assert [one["number"] for one in second["data"]] == [moved.numbers[0]]
     with pytest.raises(InvalidInput, match="cursor"):
         moved.record.do("chances.list", HOUSE, after="nonsense")
+
+
+def test_all_under_way_are_listed_and_what_is_not_known_by_itself(make_urls, tmp_path):
+    """Without `below` also those that are certain; with `unknown` those without a chance, each with the reason, page by
+    page, and never both; what came to its end is in neither.
+    """
+    with make_live(make_urls, tmp_path) as live:
+        for _ in range(6):
+            live.book()
+        live.look_out()
+        live.turn()
+        sure, doubtful, *lost, over = live.numbers
+        with live.record.database.owner() as owner:
+            owner.execute("alter table tracking.chances disable row level security")
+            for given, numbers in (
+                ("chance = 1", [sure]), ("chance = 0.25", [doubtful]),
+                ("chance = null, why = 'unknown_place'", lost), ("chance = null, status = 'delivered'", [over]),
+            ):  # fmt: skip
+                owner.execute(
+                    f"update tracking.chances set {given} where parcel_id in"
+                    " (select parcel_id from orders.parcels where number = any(%s))".encode(), (numbers,),
+                )  # fmt: skip
+        listed = live.record.do("chances.list", HOUSE)
+        assert [(one["number"], one["chance"]) for one in listed["data"]] == [(doubtful, 0.25), (sure, 1.0)]
+        first = live.record.do("chances.list", HOUSE, limit=1)
+        second = live.record.do("chances.list", HOUSE, limit=1, after=first["next"])
+        assert [one["number"] for one in second["data"]] == [sure] and second["next"] is None
+        assert [one["number"] for one in live.record.do("chances.list", HOUSE, below=1)["data"]] == [doubtful]
+        pages: list[list[tuple[str, None, str]]] = []
+        after: str | None = ""
+        while after is not None:
+            told = live.record.do("chances.list", HOUSE, unknown=True, limit=2, after=after)
+            pages.append([(one["number"], one["chance"], one["why"]) for one in told["data"]])
+            after = told["next"]
+        assert [len(one) for one in pages] == [2, 1]
+        assert {one for told in pages for one in told} == {(number, None, "unknown_place") for number in lost}
+        wrongs: tuple[dict[str, Any], ...] = ({"below": 0.5}, {"after": first["next"]}, {"after": "~x"})
+        for wrong in wrongs:
+            with pytest.raises(InvalidInput):
+                live.record.do("chances.list", HOUSE, unknown=True, **wrong)
+        with pytest.raises(InvalidInput, match="cursor"):
+            live.record.do("chances.list", HOUSE, after="~pcl_0")
+
+
+def test_the_ride_and_the_first_leg_are_one_run(make_urls, tmp_path):
+    """Who missed Monday's run and rides Tuesday's of the same departure, and who rides another departure than booked,
+    ride that run in both.
+    """
+    with make_live(make_urls, tmp_path) as live:
+        missed, stray = live.book(), live.book()
+        with live.record.database.owner() as owner:
+            owner.execute("alter table planning.legs disable row level security")
+            owner.execute(
+                "update planning.legs l set departure_id = 'AH0' from orders.parcels p where departure_id = 'AH1'"
+                " and l.shipment_id = p.shipment_id and p.number = %s", (stray,),
+            )  # fmt: skip
+        live.look_out()
+        live.turn()
+        live.scan(live.blue, missed, "departing", 33.2, "A", **AH1)
+        live.scan(live.blue, stray, "departing", 33.2, "A", **AH1)
+        live.turn()
+        for number in (missed, stray):
+            now = live.record.do("trackers.get", number=number)["now"]
+            assert now["riding"] == {"departure_id": "AH1", "depart_at": "2026-03-03T17:00:00Z"}
+            assert {name: now["legs"][0][name] for name in now["riding"]} == now["riding"]
+            assert (now["next"]["departure_id"], now["off_plan"]) == ("HB1", True)
+
+
+def test_a_ride_that_is_put_off_is_named_as_it_was_to_leave(make_urls, tmp_path):
+    """By the day before, where a closure puts it off past midnight; its leg tells when it leaves."""
+    with make_live(make_urls, tmp_path) as live:
+        late = live.book()
+        delay = {"departure_id": "AH1", "until_at": "2026-03-02T18:00:00Z", "delay_minutes": 600, "replan": False}
+        live.record.do("closures.add", HOUSE, **delay)
+        live.look_out()
+        live.scan(live.blue, late, "departing", 19.1, "A", **AH1)
+        live.turn()
+        now = live.record.do("trackers.get", number=late)["now"]
+        assert now["riding"] == {"departure_id": "AH1", "depart_at": "2026-03-02T17:00:00Z"}
+        assert (now["legs"][0]["departure_id"], now["legs"][0]["depart_at"]) == ("AH1", "2026-03-03T03:00:00Z")

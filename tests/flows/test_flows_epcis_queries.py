@@ -10,11 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 from record_cases import Record
-from tracking_cases import BAG, HOUSE, RIVAL, SHOP, STRANGER, World, make_world, pack, scan
+from tracking_cases import BAG, HOUSE, RIVAL, SHOP, STRANGER, World, at, make_world, pack, scan
 
 from rookery.base.operations import OPERATIONS, Replied, Who
 from rookery.flows import epcis_asking
 from rookery.terms.errors import Conflict, NotAcceptable, NotFound, TooLarge, Unreadable
+from rookery.tracking import queries
 from rookery.tracking.epcis.contexts import Names
 from rookery.tracking.epcis.documents import normalised
 from rookery.tracking.epcis.hashing import event_hash, ni
@@ -93,6 +94,29 @@ def test_two_shippers_in_one_bag_see_each_its_own_parcel(world: World):
         assert told["childQuantityList"][0]["quantity"] == 2
         assert told.pop("@context")[-1] == HASHED
         assert normalised(told, context, ("eventID", "recordTime")) == normalised(event, context)
+
+
+@pytest.mark.parametrize("rarer", [False, True])
+def test_by_a_place_each_finds_its_own_whichever_way_it_is_looked_for(world: World, monkeypatch, rarer):
+    """Through its parcels' events or through those of the place: a shipper gets of a bag its own parcel alone and of a
+    rival's events none; a courier to whom both are granted captured none of them, and a stranger's key opens nothing.
+    """
+    monkeypatch.setattr(queries, "is_rarer", lambda *_: rarer)
+    place = f"urn:rookery:node:{'BY' if rarer else 'THROUGH'}"
+    mine, others = world.parcel(SHOP), world.parcel(RIVAL)
+    bag = pack(3, BAG, mine, others, bizLocation={"id": place})
+    alone = scan("arriving", 4, others, bizLocation={"id": place})
+    world.capture(world.blue, bag, alone)
+    world.capture(STRANGER, scan("storing", 5, mine, bizLocation={"id": place}))  # it has nothing to do with the parcel
+    asked = {"EQ_bizLocation": place, "GE_eventTime": at(0), "LT_eventTime": at(24)}
+    (told,) = events(world, SHOP, **asked)
+    assert told["childEPCs"] == [mine] and "parentID" not in told and others not in msgspec.json.encode(told).decode()
+    assert [one["type"] for one in events(world, RIVAL, perPage=1, **asked)] == ["ObjectEvent", "AggregationEvent"]
+    assert events(world, world.red, **asked) == []
+    assert len(events(world, world.blue, **asked)) == 2
+    assert [one["bizStep"] for one in events(world, STRANGER, **asked)] == ["storing"]
+    assert len(events(world, HOUSE, **asked)) == 3
+    assert events(world, msgspec.structs.replace(SHOP, test=True), **asked) == []
 
 
 def test_a_container_noted_alone_is_told_to_those_who_see_all(world: World):

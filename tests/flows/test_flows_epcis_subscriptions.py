@@ -8,7 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -100,8 +100,20 @@ def said(record: Record, subscription: dict[str, Any]) -> list[dict[str, Any]]:
             (subscription["endpoint_id"], subscription["subscriptionID"]),
         ).fetchall()
     documents = [msgspec.json.decode(body) for (body,) in rows]
+    documents = [one for one in documents if not one["type"].startswith("epcisException:")]
     assert [fault for one in documents for fault in document_faults(one)] == []
     return documents
+
+
+def problems(record: Record, subscription: dict[str, Any]) -> list[dict[str, Any]]:
+    """The problem documents that a subscription was told, in their order."""
+    with record.database.owner() as conn:
+        rows = conn.execute(
+            "select m.body from base.deliveries d join base.messages m using (seq) where d.endpoint_id = %s"
+            ' and m.body like \'{"type":"epcisException:%%\' order by seq',
+            (subscription["endpoint_id"],),
+        ).fetchall()
+    return [msgspec.json.decode(body) for (body,) in rows]
 
 
 def events_in(documents: list[dict[str, Any]]) -> list[str]:
@@ -390,11 +402,86 @@ def test_one_subscription_that_fails_keeps_no_other_from_being_served(world: Wor
         failed = turns(world.record)
         conn.execute("update tracking.queries set query = '{}' where name = 'mine'")
     assert {*failed} == {bad["subscriptionID"]} and events_in(said(world.record, good)) == ["urn:x:f"]
+    assert problems(world.record, good) == []
     turns(world.record)
     assert said(world.record, bad) == []
     world.record.now += timedelta(minutes=1)
     turns(world.record)
     assert events_in(said(world.record, bad)) == ["urn:x:f"]
+
+
+def test_a_subscriber_is_told_once_that_its_query_cannot_be_looked_at(world: World, receiver: Receiver) -> None:
+    """In the form of a problem, with the query's name and the subscription's id: in the standard's words what is the
+    query's, without a word of the inside what is the server's; again only after all was well once. Nothing is skipped.
+    """
+    made, epc, record = subscribe(world, dest=receiver.url), world.parcel(), world.record
+    wrong = "update tracking.queries set query = '{\"EQ_no\": 1}' where name = 'mine'"
+    right = "update tracking.queries set query = '{}' where name = 'mine'"
+    with record.database.owner() as conn:
+        conn.execute(FAULT)
+        conn.execute("truncate public.planted")
+        world.capture(world.blue, scan("departing", 1, epc, eventID="urn:x:q0"))
+        conn.execute(wrong)
+        for _ in range(3):
+            assert {*turns(record)} == {made["subscriptionID"]}
+            record.now += timedelta(minutes=1)
+        conn.execute(right)
+        assert turns(record) == {}
+        world.capture(world.blue, scan("departing", 2, epc, eventID="urn:x:q1"))
+        conn.execute("insert into public.planted values (1)")
+        assert turns(record)
+        record.now += timedelta(minutes=1)
+        assert turns(record)
+        conn.execute("truncate public.planted")
+        record.now += timedelta(minutes=1)
+        assert turns(record) == {}
+    deliver(record)
+    heard = [one.json for one in receiver.heard]
+    assert [one["type"] for one in heard] == [
+        "epcisException:QueryParameterException", "EPCISQueryDocument",
+        "epcisException:ImplementationException", "EPCISQueryDocument",
+    ]  # fmt: skip
+    first, second = heard[0], heard[2]
+    named = {"queryName": "mine", "subscriptionID": made["subscriptionID"]}
+    assert named.items() <= first.items() and named.items() <= second.items()
+    assert (first["status"], first["errors"][0]["at"]) == (400, "$.query.EQ_no") and second["status"] == 500
+    assert "errors" not in second and "planted" not in str(second) and first["action"] and second["action"]
+    assert events_in([heard[1], heard[3]]) == ["urn:x:q0", "urn:x:q1"]
+    assert receiver.heard[0].headers["content-type"] == "application/json"
+
+
+def test_a_subscription_tells_from_when_on_it_has_something_to_look_at(world: World) -> None:
+    """First initialRecordTime, then when the first was recorded that it has not looked at, else the present."""
+    record, epc = world.record, world.parcel()
+    since = record.now
+    world.capture(world.blue, scan("departing", 9, epc))
+    record.now += timedelta(hours=1)
+    daily = subscribe(world, schedule={"hour": "9"}, initialRecordTime=since.isoformat())
+    stream = subscribe(world)
+
+    def told(made: dict[str, Any]) -> str:
+        one = {"query_name": "mine", "subscription_id": made["subscriptionID"]}
+        return world.record.do("epcis.subscriptions.get", **one)["minRecordTime"]
+
+    def at(moment: datetime) -> str:
+        return moment.isoformat().replace("+00:00", "Z")
+
+    assert daily["minRecordTime"] == at(since) and stream["minRecordTime"] == at(record.now)
+    record.now += timedelta(hours=1)
+    came = record.now
+    world.capture(world.blue, scan("arriving", 8, epc))
+    record.now += timedelta(minutes=1)
+    assert (told(daily), told(stream)) == (at(since), at(came))
+    turns(record)
+    assert (told(daily), told(stream)) == (at(since), at(record.now))
+    record.now = (record.now + timedelta(days=1)).replace(hour=9, minute=0)
+    turns(record)
+    assert told(daily) == at(record.now)
+    record.now += timedelta(hours=1)
+    world.capture(world.blue, scan("departing", 7, epc))
+    later = record.now
+    record.now += timedelta(hours=1)
+    assert told(daily) == at(later)
 
 
 def test_what_is_captured_while_a_worker_runs_reaches_the_subscriber(world: World, receiver: Receiver) -> None:

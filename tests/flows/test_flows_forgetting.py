@@ -60,7 +60,7 @@ def test_closed_cases_and_replans_are_forgotten_after_13_months(live: Live):
     with live.record.context() as ctx:
         judge(ctx, looked({"a": MISSED, "b": MISSED | {"booked_departure_id": "HB2"}}), LOOK)
         judge(ctx, looked({"a": {}}), LOOK)
-        schema = dict.fromkeys(("shipment_id", "state", "reason", "feed_before"), pl.String)
+        schema = dict.fromkeys(("shipment_id", "state", "reason", "feed_before", "pieces"), pl.String)
         rest = {
             "route_before": pl.Int32,
             "route_after": pl.Int32,

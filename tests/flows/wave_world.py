@@ -176,5 +176,10 @@ def meanwhile(world: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[
     monkeypatch.setattr(wave, "make", make)
 
 
+def on(world: World, departure: str) -> int:
+    """How many orders ride this dated departure ("truck 02") and no other."""
+    return sum(way == [departure] for way in world.routes().values())
+
+
 def plain(thing: object) -> object:
     return msgspec.to_builtins(thing)

@@ -206,6 +206,26 @@ def test_riding_late_every_outcome_is_counted(case, random):
 
 
 @_many
+@given(_cases((1, 2, 3)), st.randoms(use_true_random=False))
+def test_where_nobody_knows_whether_it_left_either_counts_half(case, random):
+    """It stands at a node or rides what it was to leave with: half of all outcomes of either; legs go from there."""
+    model, parcels = _compiled(case)
+    count = len(model.timetable.cutoff)
+    for number in range(parcels.height if count else 0):
+        parcel = parcels[number]
+        row, late = random.randrange(count), random.choice([0, 60, 300])
+        node, minute = int(model.timetable.net.frm[row]), int(model.timetable.depart[row]) + late
+        booked = _some_rows(random, model, 6)
+        asked = _asked(parcel, node=node, ready_at=minute, riding=row, late=late, booked=[booked])
+        told = _outlook(model, parcel).look(asked).row(0, named=True)
+        truth = _Truth(model, parcel.row(0, named=True), booked, _policy(model, parcels, number))
+        ends = [(at, chance / 2, ridden) for at, chance, ridden in truth.riding(row, late)]
+        _holds(
+            told, ends + truth.ends(node, minute, 0.5), truth.itinerary(node, minute), asked.row(0, named=True), model
+        )
+
+
+@_many
 @given(_cases())
 def test_before_anything_happened_it_is_the_plan(case):
     """At their origins, nothing booked, parcels have the plan's chance, legs, expected minute and promise."""

@@ -118,6 +118,20 @@ def test_a_late_ride_misses_what_is_booked_by_a_minute(world):
     assert told["legs"] == [cheap, _row(outlook, LAST, 1)] and told["policy"] is True
 
 
+def test_what_may_have_left_is_half_aboard(world):
+    """At B, or on the ride home that left B an hour late: half of what is said of either, and the next move from B."""
+    outlook = _make(world)
+    last, next_day = _row(outlook, LAST), _row(outlook, LAST, 1)
+    left = START + 840 + 60
+    told = _look(outlook, node=B, ready_at=left, riding=last, late=60, booked=[last], due_at=left + 90)
+    assert told["legs"] == [next_day] and told["policy"] is True and told["why"] is None
+    assert told["chance"] == 0.25  # of two outcomes aboard one is in time, of standing none
+    assert told["expected_at"] == (left + 120 + left + DAY - 60 + 120) / 2
+    assert told["cost"] == pytest.approx(1.5)
+    told = _look(outlook, node=C, ready_at=left, riding=last, late=60, due_at=left)
+    assert (told["chance"], told["legs"], told["expected_at"]) == (0.5, [], left + 60)
+
+
 def test_a_late_ride_shifts_what_it_brings_home(world):
     """On the ride into its destination, every outcome is as late as the ride left."""
     outlook = _make(world)

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rookery.tracking.milestones import NOTHING, PARENT, STEPS, Meaning, Seen, State, fold, meaning, step
+from rookery.tracking.milestones import (
+    LIFE,
+    NOTHING,
+    PARENT,
+    STEPS,
+    Meaning,
+    Seen,
+    State,
+    fold,
+    in_order,
+    meaning,
+    step,
+)
 from rookery.tracking.model import DETAILS, STATUSES, fits
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -77,3 +95,114 @@ def test_what_does_not_count_leaves_no_trace():
     """Withdrawn events and strangers' scans, and those that say nothing, change nothing."""
     state = fold(State(), [seen(1, "picked_up"), seen(2, "delivered", None, "withdrawn"), seen(3, None)])
     assert (state.status, state.at) == ("picked_up", BEGIN + timedelta(hours=1))
+
+
+# of one instant
+
+Told = tuple[str | None, str | None, str | None]
+"""Status, detail, why it does not count."""
+SEEN: dict[str, Any] = {
+    "epc": pl.String, "at": pl.Datetime("us", "UTC"), "event_no": pl.Int64, "status": pl.String, "detail": pl.String,
+    "against": pl.String, "party_id": pl.String, "record_at": pl.Datetime("us", "UTC"),
+}  # fmt: skip
+
+
+def recorded(batches: Sequence[Sequence[Told]], hours: Any = lambda batch, nth: 0) -> pl.DataFrame:
+    """Events of one parcel, as if the batches, each as it was sent, had been captured in this order; in any order."""
+    rows = []
+    for number, batch in enumerate(batches):
+        for nth, (status, detail, against) in enumerate(batch):
+            at = BEGIN + timedelta(hours=hours(number, nth))
+            captured = BEGIN + timedelta(days=1, seconds=number)
+            rows.append(("p", at, len(rows) + 1, status, detail, against, f"party{number % 2}", captured))
+    random.Random(len(rows)).shuffle(rows)
+    return pl.DataFrame(rows, schema=SEEN, orient="row")
+
+
+def left(seen: pl.DataFrame) -> State:
+    """Where the events leave the parcel, no place and no number told."""
+    rows = (
+        in_order(seen).select("at", "event_no", "status", "detail", place=pl.lit(None), against="against").iter_rows()
+    )
+    state = fold(State(), (Seen(*row) for row in rows))
+    return State(state.status, state.detail, state.at)
+
+
+def words_of(status: str, detail: str | None) -> str:
+    return detail if status == "in_transit" and detail in LIFE else status
+
+
+MEANINGS = [(word, None) if word in STATUSES else ("in_transit", word) for word in LIFE]
+said = st.sampled_from([*((*one, None) for one in MEANINGS), (None, None, None), ("delivered", None, "withdrawn")])
+batches_of = st.lists(st.lists(said, min_size=1, max_size=4), min_size=1, max_size=5)
+
+
+def test_the_order_of_life_has_every_status_and_knows_its_details():
+    """Each status once, in the order of the milestones as far as they are on the straight way, and details that are."""
+    assert len(set(LIFE)) == len(LIFE) and set(STATUSES) <= set(LIFE)
+    assert all(fits("in_transit", word) for word in LIFE if word not in STATUSES)
+    straight = [
+        word for word in LIFE if word in ("pre_transit", "picked_up", "in_transit", "out_for_delivery", "delivered")
+    ]
+    assert straight == [word for word in STATUSES if word in straight]
+
+
+@given(batches_of, st.integers(1, 3))
+def test_of_one_instant_a_batch_stands_as_it_was_sent(batches, instants):
+    """Whatever else is told of that instant, a batch's own order is kept; and event time goes before everything."""
+    seen = recorded(batches, lambda batch, nth: (batch + nth) % instants)
+    ordered = in_order(seen)
+    assert sorted(ordered.rows()) == sorted(seen.rows())
+    assert ordered["at"].is_sorted()
+    for _, mine in ordered.group_by("at", "party_id", "record_at"):
+        assert mine["event_no"].is_sorted()
+
+
+@given(batches_of, st.randoms())
+def test_which_batch_was_recorded_first_does_not_matter_at_one_instant(batches, luck):
+    """Batches that tell of the same instant leave a parcel alike in whatever order they came."""
+    other = list(batches)
+    luck.shuffle(other)
+    assert left(recorded(batches)) == left(recorded(other))
+
+
+@given(st.lists(st.sampled_from(MEANINGS), min_size=1, max_size=6))
+def test_single_events_of_one_instant_stand_in_the_order_of_the_trade(meanings):
+    """Batches of one event each: the order of LIFE, in whatever order they came."""
+    ordered = in_order(recorded([[(status, detail, None)] for status, detail in meanings]))
+    places = [LIFE.index(words_of(*one)) for one in ordered.select("status", "detail").iter_rows()]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("one", "another", "end"),
+    [
+        (("on_hold", "damaged"), ("in_transit", "arrived"), ("on_hold", "damaged")),
+        (("in_transit", "damaged"), ("in_transit", "departed"), ("in_transit", "damaged")),
+        (("in_transit", "departed"), ("in_transit", "arrived"), ("in_transit", "departed")),
+        (("out_for_delivery", None), ("in_transit", "departed"), ("out_for_delivery", None)),
+        (("delivered", None), ("on_hold", "damaged"), ("delivered", None)),
+        (("in_transit", "customs_cleared"), ("on_hold", "customs_hold"), ("in_transit", "customs_cleared")),
+        (("delivered", None), ("return_to_sender", None), ("return_to_sender", None)),
+        (("delivery_failed", None), ("available_for_pickup", "in_locker"), ("available_for_pickup", "in_locker")),
+    ],
+)  # fmt: skip
+def test_of_two_batches_of_one_instant_the_later_step_tells(one, another, end):
+    """What goes wrong is not lost behind the movement it befell, and takes nothing back that was reached."""
+    for batches in ([[(*one, None)], [(*another, None)]], [[(*another, None)], [(*one, None)]]):
+        state = left(recorded(batches))
+        assert (state.status, state.detail) == end
+
+
+def test_a_batch_that_tells_it_otherwise_is_believed():
+    """In one batch the order of sending counts, not that of the trade; in two the trade's does."""
+    damaged, arrived = ("on_hold", "damaged", None), ("in_transit", "arrived", None)
+    assert left(recorded([[damaged, arrived]])).detail == "arrived"
+    assert left(recorded([[damaged], [arrived]])).detail == "damaged"
+
+
+def test_what_was_recorded_last_tells_where_the_trade_knows_no_order():
+    """Two batches of one instant with the same step of the trade: the number decides."""
+    hold, inspected = ("on_hold", "security_check", None), ("on_hold", "customs_inspection", None)
+    assert left(recorded([[hold], [inspected]])).detail == "customs_inspection"
+    assert left(recorded([[inspected], [hold]])).detail == "security_check"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rookery.tracking import known, queries, store
+from rookery.tracking import known, queries, query_statements, store
 from rookery.tracking.capture import batch_of
 from rookery.tracking.epcis.documents import Sent
 from rookery.tracking.queries import Sight
@@ -153,9 +153,8 @@ def kept(make_database):
         batch = batch_of([Sent(e, c, f"$[{i}]") for i, (e, c) in enumerate(made)], party, False, NOW)
         assert not batch.faults
         at = NOW - timedelta(hours=rng.randint(0, 200), microseconds=rng.randint(0, 10**6))
-        with database.transaction(party, frozenset({"courier"})) as conn:
-            added = store.add(conn, batch, party_id=party, test=False, now=at, capture_id=None)
         with database.transaction("pty_system", frozenset({"system"})) as conn:
+            added = store.add(conn, batch, party_id=party, test=False, now=at, capture_id=None)
             store.add_things(conn, batch, added, party_id=party, test=False, standing=1, parcels=parcels)
         all_kept += [Kept(*made[i], party, at, number) for i, number in added.iter_rows()]
     with database.transaction("pty_system", frozenset({"system"})) as conn:
@@ -441,14 +440,16 @@ def test_each_parameter_finds_what_a_plain_reading_finds(kept, name, asker, data
 @settings(max_examples=120, **_LIKE)
 @given(
     asker=st.sampled_from(["operator", *PARTIES]), asked=_queries(), limit=st.sampled_from([3, 17, 1000]),
-    few=st.sampled_from([1, queries.FEW]),
+    few=st.sampled_from([1, query_statements.FEW]), rarer=st.booleans(),
 )  # fmt: skip
-def test_a_query_finds_what_a_plain_reading_finds(kept, asker, asked, limit, few):
-    """Whoever asks, whatever is asked, in pages of any size, whether the asker captured few events or many: the same
-    events, none twice, none skipped, shown alike.
+def test_a_query_finds_what_a_plain_reading_finds(kept, asker, asked, limit, few, rarer):
+    """Whoever asks, whatever is asked, in pages of any size, whether the asker captured few events or many, whether the
+    search goes through its parcels' events or through those of a step or place: the same events, none twice, none
+    skipped, shown alike.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queries, "FEW", few)
+        patch.setattr(query_statements, "FEW", few)
+        patch.setattr(queries, "is_rarer", lambda *_: rarer)
         _holds(kept, asker, asked, limit)
 
 
@@ -564,6 +565,51 @@ def test_whether_more_fit_than_may(kept):
         sight = Sight("pty_house", True)
         assert queries.exceeds(conn, query, sight, count - 1)
         assert not queries.exceeds(conn, query, sight, count)
+
+
+def test_the_rarer_of_both_is_gone_through(make_database):
+    """A step or place with fewer events than the asker's parcels have; never for whoever sees all, where a thing is
+    named, or where no index has the order.
+    """
+    database, day = make_database(), datetime(2026, 3, 2, tzinfo=UTC)
+    parcels = pl.DataFrame([{"epc": EPCS[n], "parcel_id": f"pcl_{n}", "owner_id": who} for n, who in OWNERS.items()])
+    said = [(EPCS[0], "arriving", PLACES[0])] * 400 + [(EPCS[2], "packing", PLACES[2])] * 12
+    said += [(EPCS[7], "loading", PLACES[1])] * 800  # of nobody's
+    events = [
+        {"type": "ObjectEvent", "eventTime": (day + timedelta(minutes=place)).isoformat(), "bizStep": step,
+         "eventTimeZoneOffset": "+00:00", "action": "OBSERVE", "epcList": [epc], "bizLocation": {"id": node}}
+        for place, (epc, step, node) in enumerate(random.Random(7).sample(said, len(said)))
+    ]  # fmt: skip
+    batch = batch_of([Sent(event, (), f"$[{i}]") for i, event in enumerate(events)], "pty_blue", False, NOW)
+    with database.transaction("pty_system", frozenset({"system"})) as conn:
+        added = store.add(conn, batch, party_id="pty_blue", test=False, now=NOW, capture_id=None)
+        store.add_things(conn, batch, added, party_id="pty_blue", test=False, standing=1, parcels=parcels)
+    with database.owner() as conn:
+        conn.execute("analyze tracking.events, tracking.event_epcs")
+
+    def rarer(asker: str, asked: dict[str, str], after: list[Any] | None = None) -> bool:
+        query, faults = parse(asked)
+        assert not faults
+        scopes = frozenset({"operator" if asker == "operator" else "merchant"})
+        with database.transaction(asker, scopes, readonly=True) as conn:
+            return queries.is_rarer(conn, query, Sight(asker, asker == "operator"), after)
+
+    none = {"EQ_bizStep": "departing"}
+    assert rarer("pty_shop", none)
+    span = {"GE_eventTime": day.isoformat(), "LT_eventTime": (day + timedelta(days=1)).isoformat()}
+    later = [(day + timedelta(hours=12)).isoformat(), 7]
+    for after in (None, later):
+        for within in ({}, span):
+            assert rarer("pty_shop", {"EQ_bizStep": "packing", **within}, after)
+            assert rarer("pty_shop", {"EQ_bizStep": "packing|departing", **within}, after)
+            both = {"EQ_bizStep": "loading", "EQ_bizLocation": PLACES[2]}
+            assert rarer("pty_shop", {**both, **within}, after)  # one of both is enough
+            assert not rarer("pty_shop", {"EQ_bizStep": "loading", **within}, after)
+            assert not rarer("pty_rival", {"EQ_bizStep": "arriving", **within}, after)
+    for also in ({"MATCH_epc": EPCS[0]}, {"orderBy": "recordTime"}, {"EQ_eventID": "urn:x:e"}):
+        assert not rarer("pty_shop", {**none, **also})
+    assert not rarer("operator", none)
+    assert not rarer("pty_shop", {"EQ_action": "ADD"})
 
 
 def test_a_page_of_large_events_ends_early(kept, monkeypatch):

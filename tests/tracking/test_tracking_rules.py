@@ -380,3 +380,24 @@ def test_whatever_is_looked_at_is_told_whole(rows: list[dict[str, Any]]):
         if rule.lasts is not None:
             members = frame.with_columns(case_cause=pl.lit("parcel:p1"), case_event_no=pl.lit(7))
             assert ended.isdisjoint(rule.lasts(members, NOW)["epc"])
+
+
+def test_reasons_tell_how_many_and_where():
+    """One scan is one, several are several; who scanned, which closure, and at which node nothing was heard stand in
+    the reason.
+    """
+    strays = [{"party_id": "pty_blue", "epc": "urn:e", "number": "123", "scans": n, "since": None} for n in (1, 2)]
+    found = unknown_parcel.find(pl.DataFrame(strays, schema=unknown_parcel.STRAYS), NOW)
+    assert found["reason"].to_list() == [
+        "pty_blue scanned 123 1 time: no parcel of its has that number.",
+        "pty_blue scanned 123 2 times: no parcel of its has that number.",
+    ]
+    codes = [{"party_id": "pty_blue", "code": "ZZ", "scans": n, "since": None} for n in (1, 2)]
+    assert unknown_code.find(pl.DataFrame(codes, schema=unknown_code.UNMAPPED), NOW)["reason"].to_list() == [
+        "1 scan came from pty_blue with code ZZ, which no code table knows.",
+        "2 scans came from pty_blue with code ZZ, which no code table knows.",
+    ]
+    silent = looked({"node_id": "B", "due_scan": "out_for_delivery", "overdue": True, "booked_departure_id": None})
+    assert scan_missing.find(silent, NOW)["reason"].to_list() == [
+        "No scan of being out for delivery at B when it was due."
+    ]

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as with_trouble
 
 from rookery.flows.planning import plan
 from rookery.network import expand, place, read_feed, sample_network
@@ -223,3 +225,131 @@ def test_scans_are_muddled_but_all_come(feed: Feed, booked):
     assert parts.sort(key).equals(sent.sort(key))
     neat = Muddle(duplicate=0.0, out_of_order=0.0, late=0.0, unknown_code=0.0, unknown_number=0.0)
     assert muddle(scans, neat, SEED).drop("sent_at").equals(scans)
+
+
+def ways(feed: Feed) -> pl.DataFrame:
+    """Where each departure leaves from and leads to: departure, lane, frm, to."""
+    lanes = feed.lanes.select("lane_id", frm="from_node", to="to_node")
+    return feed.departures.join(lanes, on="lane_id").select("lane_id", "frm", "to", departure="departure_id")
+
+
+def strays(feed: Feed, scans: pl.DataFrame, bookings: pl.DataFrame) -> pl.DataFrame:
+    """Departures of parcels on a lane that none of their own legs has, in the order of time, with the lane's ends."""
+    way = ways(feed)
+    own = bookings.join(way, left_on="departure_id", right_on="departure").select("number", "lane_id")
+    left = scans.filter(pl.col("code") == "departed").join(way, on="departure", maintain_order="left")
+    return left.join(own, on=["number", "lane_id"], how="anti")
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 1000))
+def test_only_what_goes_astray_is_moved_otherwise(feed: Feed, booked, seed: int):
+    """Without a share of them nothing rides a lane that is not its own; with one, whatever does not stray gives the
+    very scans that it gives without.
+    """
+    scans = {share: live(feed, booked, with_trouble(ROUGH, misrouted_share=share), seed).advance(LONG)
+             for share in (0.0, 0.1)}  # fmt: skip
+    assert strays(feed, scans[0.0], booked[1]).is_empty()
+    astray = strays(feed, scans[0.1], booked[1])["number"].unique()
+    assert 0 < len(astray) < booked[0].height
+    calm, wild = (some.filter(~pl.col("number").is_in(astray.implode())) for some in scans.values())
+    assert wild.equals(calm)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([0.02, 0.2, 0.6]))
+def test_what_goes_astray_is_where_its_scans_say(feed: Feed, booked, seed: int, share: float):
+    """Every parcel departs from where it came to, and comes to where that leads, whatever way it is taken; none is
+    doubled, and each is delivered, lost, or still there.
+    """
+    twin = live(feed, booked, with_trouble(ROUGH, misrouted_share=share), seed)
+    scans = twin.advance(LONG)
+    moves = scans.filter(pl.col("code").is_in(["accepted", "departed", "arrived"]))
+    moves = moves.join(ways(feed), on="departure", how="left", maintain_order="left").with_columns(
+        before=pl.col("node").shift().over("number"), code_before=pl.col("code").shift().over("number")
+    )
+    left, came = moves.filter(pl.col("code") == "departed"), moves.filter(pl.col("code") == "arrived")
+    assert left.height and (left["node"] == left["frm"]).all() and (left["before"] == left["node"]).all()
+    assert (left["code_before"] != "departed").all() and (came["code_before"] == "departed").all()
+    assert (came["node"] == came["to"]).all() and (came["before"] == came["frm"]).all()
+    ends = scans.filter(pl.col("code") == "delivered")
+    assert ends["number"].is_unique().all()
+    last = moves.group_by("number").agg(pl.col("node").last())
+    home = booked[1].sort("seq").group_by("number").agg(pl.col("departure_id").last())
+    home = home.join(ways(feed), left_on="departure_id", right_on="departure").select("number", "to")
+    brought = ends.join(last, on="number", suffix="_last").join(home, on="number")
+    assert brought.height > 0 and (brought["node_last"] == brought["to"]).all()
+    counts = twin.counts()
+    assert sum(counts.values()) == booked[0].height and counts["delivered"] == ends.height
+
+
+def test_what_went_astray_comes_back_on_its_way(feed: Feed, booked):
+    """From a wrong node a parcel rides straight back to where it was taken from, or on by a leg of its own; where
+    there is a way back from everywhere, everyone is delivered, and missed what it was to ride.
+    """
+    twin = live(feed, booked, Trouble(misrouted_share=0.2))
+    scans = twin.advance(LONG)
+    rides = scans.filter(pl.col("code") == "departed").join(ways(feed), on="departure", maintain_order="left")
+    rides = rides.with_columns(next_to=pl.col("to").shift(-1).over("number"))
+    wrong = rides.join(strays(feed, scans, booked[1]).select("number", "at"), on=["number", "at"])
+    starts = booked[1].join(ways(feed), left_on="departure_id", right_on="departure").select("number", to="frm")
+    lost = wrong.join(starts, on=["number", "to"], how="anti").drop_nulls("next_to")
+    assert lost.height > 0 and (lost["next_to"] == lost["frm"]).all()
+    truth = twin.truth().filter(pl.col("number").is_in(wrong["number"].implode()))
+    stuck = set(truth.filter(pl.col("state") != "delivered")["number"])
+    no_way = set(twin.astray())  # there is no departure back from where they are: they wait to be booked anew
+    assert stuck == no_way and len(stuck) < truth.height
+    assert truth["missed"].sum() > 0
+
+
+def test_who_is_booked_anew_from_a_wrong_place_goes_on_from_there(feed: Feed, booked):
+    """A parcel that stands where it has no business, told legs from there, rides these instead of going back."""
+    calm = timetable(feed)
+    twin = live(calm, booked, Trouble(misrouted_share=0.2))
+    seen = there = pl.DataFrame(schema=SCANS)
+    while there.is_empty():
+        seen = pl.concat([seen, twin.advance(twin.minute + 60 if twin.minute else BEGIN + 60)])
+        last = seen.group_by("number", maintain_order=True).last()
+        there = last.filter(pl.col("code") == "arrived", pl.col("number").is_in(twin.astray()))
+    number, node = there.select("number", "node").row(0)
+    rows, out = twin.rolling.rows, ways(feed).filter(pl.col("frm") == node)["departure"]
+    leaves = pl.Series(calm.departures["departure_id"]).gather(rows.departure).is_in(out.implode()).to_numpy()
+    leaves &= rows.runs & (rows.cutoff > twin.minute + 2 * DAY)
+    row = int(np.flatnonzero(leaves)[rows.cutoff[leaves].argmin()])
+    leg = (number, 1, calm.departures["departure_id"][int(rows.departure[row])], int(rows.scheduled[row]))
+    twin.tell(pl.DataFrame([leg], schema=BOOKINGS, orient="row"))
+    assert number not in twin.astray()
+    gone = twin.advance(LONG).filter(pl.col("number") == number, pl.col("code") == "departed")
+    assert gone.select("departure", "at").row(0) == (leg[2], rows.depart[row])
+
+
+def test_what_lies_at_a_wrong_door_is_not_taken_along_by_what_does_not_run(feed: Feed, booked):
+    """Loaded the wrong way long before that leaves, a parcel stays where the node closes, and leaves later."""
+    trouble = Trouble(misrouted_share=0.5)
+    twin, scans, loaded = live(feed, booked, trouble), [], []
+    for minute in range(BEGIN + 60, BEGIN + 2 * DAY, 60):
+        scans.append(twin.advance(minute))
+        loaded.append(twin.truth().filter(pl.col("state") == "loaded").select("number", since=pl.lit(minute)))
+    left = pl.concat(scans).filter(pl.col("code") == "departed").select("number", "at", "node")
+    lies = pl.concat(loaded).join_asof(
+        left, left_on="since", right_on="at", by="number", strategy="forward", check_sortedness=False
+    )
+    long = lies.filter(pl.col("at") > pl.col("since") + 180)
+    number, at, leaves, node = long.select("number", "since", "at", "node").row(0)
+    twin = live(feed, booked, trouble)
+    twin.advance(at)
+    twin.close(closed(feed, node_id=node, from_at=at, until_at=leaves + 60), at)
+    gone = twin.advance(LONG).filter((pl.col("code") == "departed") & (pl.col("number") == number))
+    assert gone["node"][0] == node and gone["at"][0] >= leaves + 60
+
+
+def test_what_was_saved_before_anything_went_astray_is_taken_up(feed: Feed, booked, tmp_path: Path):
+    """A file that tells of no wrong way is one of parcels that are all on theirs."""
+    twin = live(feed, booked, ROUGH)
+    twin.advance(BEGIN + DAY // 2)
+    twin.save(tmp_path / "twin.npz")
+    with np.load(tmp_path / "twin.npz") as kept:
+        np.savez(tmp_path / "older.npz", **{name: kept[name] for name in kept if name != "back"})
+    again = Live(Rolling(feed, BEGIN, ROUGH, SEED, expand), ROUGH, SEED)
+    again.load(tmp_path / "older.npz")
+    assert again.advance(LONG).equals(twin.advance(LONG))

@@ -222,6 +222,18 @@ def list_deliveries(
     ]  # fmt: skip
 
 
+def undelivered(conn: psycopg.Connection, test: bool) -> tuple[int, datetime | None]:
+    """How many messages wait for endpoints that are enabled, and since when the oldest does. As the system."""
+    row = conn.execute(
+        "with waiting as (select count(*) as count, min(d.seq) as seq from base.endpoints e join base.deliveries d"
+        "   on d.endpoint_id = e.endpoint_id and d.state in ('next', 'behind') where e.test = %s and e.enabled)"
+        " select w.count, m.created_at from waiting w left join base.messages m on m.seq = w.seq",
+        (test,),
+    ).fetchone()
+    assert row is not None
+    return row
+
+
 def replay(
     conn: psycopg.Connection, endpoint_id: str, since: datetime | None, events: Sequence[str] | None, now: datetime
 ) -> int:

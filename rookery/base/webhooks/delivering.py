@@ -101,12 +101,15 @@ class Deliverer:
         self._forgotten_at: datetime | None = None
         self._thread = ThreadPoolExecutor(1, "webhooks-database")
 
-    async def run(self, stop: threading.Event, lock: psycopg.Connection) -> None:
-        """Until told to stop; raises when the database is away, and when the lock is lost with its connection."""
+    async def run(self, stop: threading.Event, lock: psycopg.Connection, turned: Callable[[], None]) -> None:
+        """Until told to stop; raises when the database is away, and when the lock is lost with its connection. turned:
+        told after each turn.
+        """
         try:
             while not stop.is_set():
                 await self._aside(lock.execute, "select 1")
                 await self.turn()
+                turned()
                 await asyncio.sleep(LEAST_S)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._look.wait(), LOOK_S)
@@ -281,7 +284,13 @@ def _result(one: _Ended) -> tuple:
     return due.endpoint_id, due.seq, state, attempts, first_at, again or at, ended_at, outcome.status, outcome.error
 
 
-async def deliver(desk: Desk, targets: Targets, stop: threading.Event, lock: psycopg.Connection) -> None:
-    """Deliver until told to stop. lock: from `alone`."""
+async def deliver(
+    desk: Desk,
+    targets: Targets,
+    stop: threading.Event,
+    lock: psycopg.Connection,
+    turned: Callable[[], None] = lambda: None,
+) -> None:
+    """Deliver until told to stop. lock: from `alone`; turned: told after each turn."""
     async with Sender(targets) as sender:
-        await Deliverer(desk, sender).run(stop, lock)
+        await Deliverer(desk, sender).run(stop, lock, turned)

@@ -11,12 +11,11 @@ import msgspec
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from rookery.app import refuse_unready
 from rookery.base.operations import OPERATIONS, Operation
-from rookery.doors.http import telemetry
-from rookery.doors.http.callers import NOBODY
+from rookery.doors.http import live, telemetry
 from rookery.doors.http.handling import answer_to
 from rookery.doors.http.headers import Places, headers_of, with_headers
 from rookery.doors.http.openapi import document
@@ -42,21 +41,20 @@ def build(server: Server, on_shutdown: Callable[[], None] = lambda: None) -> Cal
         return Response(b'{"status":"alive"}', media_type="application/json")
 
     async def ready(request: Request) -> Response:
-        def ask() -> None:
+        def ask() -> bytes:
             if not set_up.is_set():  # it stays so
                 refuse_unready(server.database)
                 set_up.set()
-            with server.context(NOBODY) as ctx:
-                ctx.conn.execute("select 1")
+            return live.ready(server)
 
-        return await _told(server, request, server.in_thread(ask), lambda _: b'{"status":"ready"}', "application/json")
+        return await _told(server, request, server.in_thread(ask), lambda body: body, "application/json")
 
     async def metrics(request: Request) -> Response:
         async def look() -> bytes:
             who = await server.who(request, headers_of(request.scope))
             if not who.scopes & {"operator", "admin"}:
                 raise NotAllowed("keys.scope", "This key may not read metrics.", "use a key with scope operator")
-            return await server.in_thread(generate_latest, telemetry.REGISTRY)
+            return await server.in_thread(live.measured, server)
 
         return await _told(server, request, look(), lambda text: text, METRICS)
 

@@ -1,5 +1,5 @@
 """The live side of a worker, in three threads: one looks at whatever moved, one keeps the outlooks that it looks into,
-one tells subscribers of events what came.
+one tells subscribers of events what came. How they are they tell a board (signs.py).
 
 Several workers may run; one of them is live, whoever holds the advisory lock. It ends with that worker's connection,
 and then another takes over.
@@ -20,12 +20,15 @@ from psycopg import OperationalError
 from rookery.base.jobs import Desk
 from rookery.doors.http.telemetry import log
 from rookery.doors.worker.faults import named
+from rookery.doors.worker.signs import MODES, Board
 from rookery.flows import epcis_telling, living
 from rookery.flows.outlooks import Outlooks
 from rookery.terms.errors import Unavailable
+from rookery.tracking.live_signs import Part
 
 LIVE = 0x6C697665
 """"live": the advisory lock of the worker that is."""
+PARTS: tuple[Part, ...] = ("live", "outlook", "subscriptions")
 TRIES = 3
 """Faults after which batches are halved, until who is at fault stands alone and is set aside."""
 TOO_SLOW = "database.too_slow"
@@ -47,11 +50,13 @@ class Pace:
     lead: float = 5.0
 
 
-def start(desk: Desk, stop: threading.Event, pace: Pace = Pace()) -> list[threading.Thread]:
-    """The threads, begun; they end soon after `stop`. None where the worker has no outlooks."""
+def start(desk: Desk, stop: threading.Event, pace: Pace = Pace(), board: Board | None = None) -> list[threading.Thread]:
+    """The threads, begun; they end soon after `stop`. None where the worker has no outlooks. board: where they tell how
+    they are.
+    """
     if Outlooks not in desk.parts:
         return []
-    live = Live(desk, stop, pace)
+    live = Live(desk, stop, pace, board or Board())
     threads = [
         threading.Thread(target=live.look, name="live", daemon=True),
         threading.Thread(target=live.keep_outlooks, name="outlook", daemon=True),
@@ -74,7 +79,7 @@ def settle(desk: Desk) -> bool:
     with leading(desk) as lead:
         while lead is not None:
             busy = False
-            for test in (False, True):
+            for test in MODES:
                 busy |= outlooks.build(desk, test, at_once=True) is not None
                 busy |= outlooks.enter_next(desk, test)
                 busy |= living.turn(desk, test, partial(outlooks.current, test)) > 0
@@ -96,8 +101,8 @@ def leading(desk: Desk) -> Iterator[psycopg.Connection | None]:
 class Live:
     """What the threads share: whether this worker is the live one, and whether outlooks were seen to."""
 
-    def __init__(self, desk: Desk, stop: threading.Event, pace: Pace):
-        self._desk, self._stop, self._pace = desk, stop, pace
+    def __init__(self, desk: Desk, stop: threading.Event, pace: Pace, board: Board):
+        self._desk, self._stop, self._pace, self._board = desk, stop, pace, board
         self._outlooks: Outlooks = desk.parts[Outlooks]
         self._leads = threading.Event()
         self._seen_to = threading.Event()
@@ -111,12 +116,14 @@ class Live:
             fault, pause = "", self._pace.lead
             try:
                 with leading(self._desk) as lead:
+                    self._board.mine(PARTS, lead is not None)
                     if lead is not None:
                         log(self._desk.clock.now(), "live.leads")
                         told = ""
                         self._look_on(lead)
             except Exception as wrong:
                 fault, pause = named(wrong), self._pace.again
+                self._board.failed("live", MODES, fault)
             self._leads.clear()
             if fault and fault != told:
                 log(self._desk.clock.now(), "live.waits", fault=fault)
@@ -127,7 +134,7 @@ class Live:
         self._leads.set()
         while not self._stop.is_set() and not self._seen_to.wait(self._pace.turn):
             pass  # of whoever is looked at without an outlook nothing would be known
-        modes = [_Mode(self._desk, test, self._outlooks, self._pace) for test in (False, True)]
+        modes = [_Mode(self._desk, test, self._outlooks, self._pace, self._board) for test in MODES]
         while not self._stop.is_set():
             lead.execute("select")  # raises when it was lost: another may be live by now
             if not sum([mode.turn() for mode in modes]):
@@ -142,12 +149,15 @@ class Live:
             if not self._leads.wait(self._pace.look):
                 continue
             left = False
-            for test in (False, True):
+            for test in MODES:
                 try:
-                    left |= self._keep_outlook(test)
+                    with self._board.busy("outlook", test):
+                        left |= self._keep_outlook(test)
                     fault = ""
+                    self._board.well("outlook", [test])
                 except Exception as wrong:
                     fault = named(wrong)
+                    self._board.failed("outlook", [test], fault)
                 if fault and fault != told[test]:
                     log(self._desk.clock.now(), "outlook.failed", test=test, fault=fault)
                 told[test] = fault
@@ -163,14 +173,18 @@ class Live:
                 continue
             fault, pause = "", self._pace.turn
             try:
-                for test in (False, True):
-                    turned = epcis_telling.turn(self._desk, test)
+                for test in MODES:
+                    with self._board.busy("subscriptions", test):
+                        turned = epcis_telling.turn(self._desk, test)
+                    self._board.well("subscriptions", [test])
                     pause = 0.0 if turned.steps else pause
                     for subscription_id, wrong in turned.failed.items():
+                        self._board.failed("subscriptions", [test], named(wrong), still=False)  # it alone rests
                         at = {"test": test, "subscription": subscription_id, "fault": named(wrong)}
                         log(self._desk.clock.now(), "subscription.failed", **at)
             except Exception as wrong:
                 fault, pause = named(wrong), self._pace.again
+                self._board.failed("subscriptions", MODES, fault)
             if fault and fault != told:
                 log(self._desk.clock.now(), "subscriptions.wait", fault=fault)
             told = fault
@@ -188,8 +202,8 @@ class Live:
 class _Mode:
     """The turns of live or of test data: after faults of fewer parcels, until who is at fault stands alone."""
 
-    def __init__(self, desk: Desk, test: bool, outlooks: Outlooks, pace: Pace):
-        self._desk, self._test, self._outlooks, self._pace = desk, test, outlooks, pace
+    def __init__(self, desk: Desk, test: bool, outlooks: Outlooks, pace: Pace, board: Board):
+        self._desk, self._test, self._outlooks, self._pace, self._board = desk, test, outlooks, pace, board
         self._most, self._faults, self._rests_until = living.MOST, 0, 0.0
         self._taken: Sequence[str] = ()
 
@@ -200,7 +214,8 @@ class _Mode:
         self._taken = ()
         try:
             outlook = partial(self._outlooks.current, self._test)
-            looked = living.turn(self._desk, self._test, outlook, self._most, self._take)
+            with self._board.busy("live", self._test):
+                looked = living.turn(self._desk, self._test, outlook, self._most, self._take)
         except Exception as fault:
             if named(fault) == CONTENDED:
                 self._rests_until = time.monotonic() + self._pace.turn
@@ -211,6 +226,7 @@ class _Mode:
         self._most = min(self._most * 2, living.MOST)
         if self._most == living.MOST:
             self._faults = 0
+            self._board.well("live", [self._test])
         return looked
 
     def _take(self, epcs: Sequence[str]) -> None:
@@ -219,6 +235,7 @@ class _Mode:
     def _failed(self, fault: Exception) -> int:
         """Rests after the first faults, then halves batches; who is at fault alone is set aside."""
         self._faults += 1
+        self._board.failed("live", [self._test], named(fault))
         log(self._desk.clock.now(), "live.failed", test=self._test, fault=named(fault), parcels=self._most)
         if self._faults < TRIES or not self._taken:  # it failed before anybody was taken: nobody's fault
             self._rests_until = time.monotonic() + self._pace.again
@@ -227,7 +244,6 @@ class _Mode:
             self._most //= 2
             return 1
         for epc in self._taken:  # one
-            living.set_aside(self._desk, self._test, epc)
-            self._outlooks.leave_out(self._test, epc)
+            living.set_aside(self._desk, self._test, epc, named(fault))
             log(self._desk.clock.now(), "live.set_aside", test=self._test, epc=epc)
         return 1

@@ -22,7 +22,7 @@ from rookery.base.clock import Clock
 from rookery.base.db import Database
 from rookery.base.jobs import Desk
 from rookery.doors.http.telemetry import log
-from rookery.doors.worker import delivering, living
+from rookery.doors.worker import delivering, living, signs
 from rookery.doors.worker.ending import Ending
 from rookery.doors.worker.faults import named
 from rookery.doors.worker.upkeep import Upkeep
@@ -63,8 +63,10 @@ def run_worker(
         beside = [looking]
         looking.start()
         if not until_idle:
-            beside += living.start(desk, stop)
-            beside += delivering.start(desk, stop)
+            board = signs.Board()
+            beside += living.start(desk, stop, board=board)
+            beside += delivering.start(desk, stop, board=board)
+            beside += signs.start(desk, stop, board)
         try:
             asyncio.run(_work(desk, until_idle, ending))
             # settling may ask for jobs, and these may move parcels

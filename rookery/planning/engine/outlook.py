@@ -31,7 +31,7 @@ class Asked(NamedTuple):
     column: NDArray  # int32 (n): block x 16 + lane of its policy; -1 = none is known for it
     node: NDArray  # int32 (n): where it stands; -1 = it rides
     ready: NDArray  # int64 (n): minute from which it can go on from its node
-    riding: NDArray  # int32 (n): row it rides; -1 = it stands
+    riding: NDArray  # int32 (n): row it rides; -1 = it stands; with a node: nobody knows which, so either counts half
     late: NDArray  # int64 (n): minutes its ride left after schedule
     out: NDArray  # int64 (n): minute at which the last mile began; -1 = not yet
     destination: NDArray  # int32 (n)
@@ -108,7 +108,8 @@ def look(net: Net, cutoff, rides, minutes, asked: Asked, never: int, told: Told,
     """Look up n parcels; fills `told` and returns (legs, leg_from (n + 1)).
 
     rides: uint16 (blocks, N) by place, bits only where the policy leads on; minutes: int32 (zones, K) of the last mile,
-    each row sorted. Legs stand along median times, the ride a parcel is on first.
+    each row sorted. Legs stand along median times, the ride a parcel is on first; where it may stand they go on from
+    there.
     """
     none = np.int32(len(net.frm))
     count = len(asked.column)
@@ -135,35 +136,43 @@ def look(net: Net, cutoff, rides, minutes, asked: Asked, never: int, told: Told,
         home = asked.out[i] >= 0
         if home:
             finals[0], weight[0], done = asked.out[i], 1.0, 1
-        elif riding >= 0:
-            node, late = net.to[riding], asked.late[i]
-            legs = _grown(legs, size)
-            legs[size] = riding
-            size += 1
-            home = node == goal
-            if home:
-                for k in range(outcomes):
-                    if net.ready[riding, k] != never:
-                        finals = _grown(finals, done)
-                        weight = _grown(weight, done)
-                        finals[done], weight[done] = net.ready[riding, k] + late, 1.0 / outcomes
-                        done += 1
-            else:
-                for k in range(outcomes):
-                    row = _caught(net, cutoff, node, net.ready[riding, k] + late, never)
-                    taken, _ = _next_ride(net, ride, column, row, asked.booked, begin, end)
+        elif riding >= 0 or asked.node[i] >= 0:
+            node = asked.node[i]
+            share = 1.0 if riding < 0 or node < 0 else 0.5
+            if riding >= 0:
+                there, late = net.to[riding], asked.late[i]
+                if there == goal:
+                    for k in range(outcomes):
+                        if net.ready[riding, k] != never:
+                            finals = _grown(finals, done)
+                            weight = _grown(weight, done)
+                            finals[done], weight[done] = net.ready[riding, k] + late, share / outcomes
+                            done += 1
+                else:
+                    for k in range(outcomes):
+                        row = _caught(net, cutoff, there, net.ready[riding, k] + late, never)
+                        taken, _ = _next_ride(net, ride, column, row, asked.booked, begin, end)
+                        if taken != none:
+                            ahead, likely, waiting = _insert(ahead, likely, waiting, taken, share / outcomes)
+                if node < 0:
+                    legs = _grown(legs, size)
+                    legs[size] = riding
+                    size += 1
+                    home = there == goal
+                    if not home:
+                        first = _caught(net, cutoff, there, net.median_ready[riding] + late, never)
+            if node >= 0:
+                home = node == goal
+                if home:
+                    finals = _grown(finals, done)
+                    weight = _grown(weight, done)
+                    finals[done], weight[done] = asked.ready[i], share
+                    done += 1
+                else:
+                    first = _caught(net, cutoff, node, asked.ready[i], never)
+                    taken, _ = _next_ride(net, ride, column, first, asked.booked, begin, end)
                     if taken != none:
-                        ahead, likely, waiting = _insert(ahead, likely, waiting, taken, 1.0 / outcomes)
-                first = _caught(net, cutoff, node, net.median_ready[riding] + late, never)
-        elif asked.node[i] >= 0:
-            home = asked.node[i] == goal
-            if home:
-                finals[0], weight[0], done = asked.ready[i], 1.0, 1
-            else:
-                first = _caught(net, cutoff, asked.node[i], asked.ready[i], never)
-                taken, _ = _next_ride(net, ride, column, first, asked.booked, begin, end)
-                if taken != none:
-                    ahead, likely, waiting = _insert(ahead, likely, waiting, taken, 1.0)
+                        ahead, likely, waiting = _insert(ahead, likely, waiting, taken, share)
         while not home:
             first, planned = _next_ride(net, ride, column, first, asked.booked, begin, end)
             if first == none:

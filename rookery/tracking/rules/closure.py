@@ -31,7 +31,9 @@ def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
     matters = fell | pl.col("why").eq_missing("no_way") | (~stands & (pl.col("off_plan") | (below & ~thins)))
     touched = looked.filter(UNDER_WAY, pl.col("closures").list.len() > 0)
     rows = touched.with_columns(closure_id="closures").explode("closure_id").filter(matters)
-    return found(rows, "closure:" + pl.col("closure_id"), pl.lit("A closure is laid over the booked way."), now)
+    return found(
+        rows, "closure:" + pl.col("closure_id"), "Closure " + pl.col("closure_id") + " is on its booked way.", now
+    )
 
 
 def lasts(members: pl.DataFrame, now: datetime) -> pl.DataFrame:

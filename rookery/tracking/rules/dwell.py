@@ -15,13 +15,18 @@ _MOVES_ON = ("picked_up", "in_transit", "delivery_failed")
 """A parcel that is held, or waits for whoever is to fetch it, is no parcel that was forgotten."""
 
 
-def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Last seen there more than a day ago, and more than twice as long as it was to wait."""
+def too_long() -> pl.Expr:
+    """From when a parcel that is looked at has stood where it is for too long; null = it does not stand there, or is
+    not to move on.
+    """
     planned = (pl.col("booked_depart_at") - pl.col("at")).fill_null(pl.duration())
     limit = pl.max_horizontal(planned * TIMES, pl.lit(LEAST))
-    rows = looked.filter(UNDER_WAY, STANDING, pl.col("status").is_in(_MOVES_ON)).with_columns(
-        since=pl.col("at") + limit
-    )
+    return pl.when(UNDER_WAY, STANDING, pl.col("status").is_in(_MOVES_ON)).then(pl.col("at") + limit)
+
+
+def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Last seen there more than a day ago, and more than twice as long as it was to wait."""
+    rows = looked.with_columns(since=too_long())
     hours = (now - pl.col("at")).dt.total_hours().cast(pl.String)
     reason = "Nothing was heard of it at " + pl.col("node_id") + " for " + hours + " hours."
     return found(rows.filter(pl.col("since") < now), PARCEL, reason, pl.col("since"))

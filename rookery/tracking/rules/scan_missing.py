@@ -30,7 +30,8 @@ def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
         .when(_LEAVES & pl.col("booked").is_not_null())
         .then("No scan of being " + what + " at " + pl.col("node_id") + " for " + pl.col("booked") + ".")
     )
-    reason = pl.coalesce(reason, "No scan of being " + what + " when it was due.")
+    where = pl.coalesce(" at " + pl.col("node_id"), pl.lit(""))
+    reason = pl.coalesce(reason, "No scan of being " + what + where + " when it was due.")
     return found(rows, pl.col("cause"), reason, now)
 
 

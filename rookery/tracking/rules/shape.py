@@ -58,3 +58,9 @@ def found(
 def percent(chance: str) -> pl.Expr:
     """A chance in words: "63 %"; never rounded up to 100."""
     return (pl.col(chance) * 100).floor().cast(pl.Int64).cast(pl.String) + " %"
+
+
+def times(count: str, one: str, many: str) -> pl.Expr:
+    """A number with its noun: "1 scan", "2 scans"."""
+    number = pl.col(count)
+    return number.cast(pl.String) + pl.when(number == 1).then(pl.lit(" " + one)).otherwise(pl.lit(" " + many))

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from rookery.tracking.looked import AT
+from rookery.tracking.rules.shape import times
 from rookery.tracking.rules.unknown_parcel import WAIT
 
 KIND = "unknown_code"
@@ -22,6 +23,7 @@ UNMAPPED: dict[str, Any] = {
 def find(unmapped: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Kept scans (UNMAPPED) whose code stayed unknown: cause, reason, since, one row a party and code."""
     waited = (pl.col("since") < now - WAIT).fill_null(True)
-    reason = pl.format("{} scans came with code {}, which no code table knows.", "scans", "code")
+    many = times("scans", "scan", "scans")
+    reason = pl.format("{} came from {} with code {}, which no code table knows.", many, "party_id", "code")
     cause = pl.format("code:{}:{}", "party_id", "code")
     return unmapped.filter(waited).select(cause=cause, reason=reason, since="since")

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from rookery.tracking.looked import AT
+from rookery.tracking.rules.shape import times
 
 KIND = "unknown_parcel"
 WAIT = timedelta(minutes=15)
@@ -24,6 +25,7 @@ STRAYS: dict[str, Any] = {
 def find(strays: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Kept scans (STRAYS) that nobody explained in time: cause, reason, since, one row a party and number."""
     waited = (pl.col("since") < now - WAIT).fill_null(True)
-    reason = pl.format("Scanned {} times as {}: no parcel of this courier's has that number.", "scans", "number")
+    many = times("scans", "time", "times")
+    reason = pl.format("{} scanned {} {}: no parcel of its has that number.", "party_id", "number", many)
     cause = pl.format("number:{}:{}", "party_id", "epc")
     return strays.filter(waited).select(cause=cause, reason=reason, since="since")

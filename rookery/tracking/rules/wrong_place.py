@@ -14,8 +14,8 @@ _OFF_ROUTE = ~pl.col("legs_nodes").list.contains(pl.col("node_id"))
 
 
 def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """At a node that is on no leg of its booked route, nor on the way that was likely before it came there; or whoever
-    has it says that it was misrouted.
+    """At a node that is on no leg of its booked route, nor on the way that was likely before it set out for there; or
+    whoever has it says that it was misrouted.
     """
     unlikely = ~pl.col("nodes_before").list.contains(pl.col("node_id"))
     rows = looked.filter(UNDER_WAY, ~NOT_IN_HAND, STANDING, _TOLD | (_PLANNED & _OFF_ROUTE & unlikely))

@@ -18,7 +18,7 @@ from rookery.network import expand
 from rookery.network.live import overlaid
 from rookery.terms.frames import FEED, Feed
 from rookery.terms.time import from_minute
-from rookery.twin.live import BOOKINGS, SCANS, Live
+from rookery.twin.live import BOOKINGS, CODES, SCANS, Live
 from rookery.twin.model import Trouble
 from rookery.twin.rolling import Rolling
 from rookery.twin.sending import Muddle, muddle
@@ -89,7 +89,7 @@ class Carrying:
         due = self._unsent.filter(pl.col("sent_at") < until)
         if due.height:
             begin = time.monotonic()
-            list(self._pool.map(lambda batch: _send(ask, cast, batch, figures), _batches(due)))
+            list(self._pool.map(lambda batch: _send(ask, cast, batch, figures), batches(due)))
             figures.lag_s = time.monotonic() - begin
             self._unsent = self._unsent.filter(pl.col("sent_at") >= until)
 
@@ -128,9 +128,14 @@ class Carrying:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _batches(due: pl.DataFrame) -> Iterable[pl.DataFrame]:
+def batches(due: pl.DataFrame) -> Iterable[pl.DataFrame]:
+    """What is sent at once (scans with `sent_at`), a carrier's apart from others', each as a courier's system tells it:
+    in the order in which it happened, also what happened within a minute.
+    """
+    place = pl.col("code").replace_strict(list(CODES), range(len(CODES)), default=len(CODES), return_dtype=pl.Int64)
     for part in due.partition_by("carrier", maintain_order=True):
-        yield from part.iter_slices(BATCH)
+        for batch in part.iter_slices(BATCH):
+            yield batch.sort("at", place, maintain_order=True)
 
 
 def _send(ask: Asker, cast: Cast, batch: pl.DataFrame, figures: Figures) -> None:

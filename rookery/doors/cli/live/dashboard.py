@@ -31,8 +31,10 @@ CASES, EVENTS = 8, 8
 def page(figures: Figures, data: str) -> Layout:
     """The whole page. data: the folder that commands from outside name."""
     layout = Layout()
+    trouble = [Layout(Text(f" {figures.trouble}", style="bold red", no_wrap=True, overflow="ellipsis"), size=1)]
     layout.split_column(
         Layout(_header(figures), size=3, name="header"),
+        *(trouble if figures.trouble else ()),
         Layout(name="middle", size=11),
         Layout(_cases(figures), name="cases", size=CASES + 5),
         Layout(name="below", minimum_size=5),
@@ -54,6 +56,7 @@ def line(figures: Figures) -> str:
         f"  under way {sum(n for name, n in states.items() if name not in ('announced', 'delivered', 'lost')):,}"
         f"  delivered {states.get('delivered', 0):,}  scans {figures.taken:,} ({figures.scans_per_s:,.0f}/s)"
         f"  cases {figures.cases_open:,}  rebooked {figures.rebooked:,}"
+        + (f"  {figures.trouble}" if figures.trouble else "")
     )
 
 

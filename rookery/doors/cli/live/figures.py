@@ -69,6 +69,7 @@ class Figures:
     cases_seen: int = 0
     rebooked: int = 0
     webhooks: int = 0
+    trouble: str = ""
     events: deque[tuple[datetime | None, str]] = field(default_factory=lambda: deque(maxlen=EVENTS))
     _scans: deque[tuple[float, int]] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -10,6 +11,7 @@ from typing import Any
 
 from rookery.doors.cli.live.asking import Asker, segment
 from rookery.doors.cli.live.figures import Figures
+from rookery.doors.cli.live.trouble import Trouble
 from rookery.doors.cli.live.waves import ENDED
 from rookery.terms.errors import RookeryError
 from rookery.terms.ids import new_id
@@ -39,6 +41,7 @@ class Looker:
         self._replan = ""
         self._seen_cases: set[str] = set()
         self._told: dict[str, int] = {}
+        self._trouble = Trouble()
         self.closures: list[dict[str, Any]] | None = None
         self.astray: Sequence[str] = ()
         self.planning = False
@@ -77,6 +80,7 @@ class Looker:
 
     def _look(self, rounds: int) -> None:
         figures = self._figures
+        figures.trouble = self._trouble.line(self._ask(self._key, "GET", "/live", limit=1), time.monotonic())
         figures.closures = self.closures = self._ask.pages(self._key, "/closures", open="true")
         self.waves = {one["plan_id"]: one["state"] for one in self._ask(self._key, "GET", "/waves", limit=10)["data"]}
         self.planning = any(state not in ENDED for state in self.waves.values())
@@ -119,7 +123,7 @@ class Looker:
             self._booked_on.put(shipment)
 
     def _look_at_chances(self) -> None:
-        chances = [row["chance"] for row in self._ask.pages(self._key, "/chances", most=MOST_PAGES)]
+        chances = [row["chance"] for row in self._ask.pages(self._key, "/chances", most=MOST_PAGES, below=1)]
         known = [chance for chance in chances if chance is not None]
         bins = [0] * BINS
         for chance in known:

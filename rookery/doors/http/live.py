@@ -1,0 +1,86 @@
+"""The live side as a server shows it to whoever watches: in the body of /ready, and among the metrics.
+
+A server that can take scans is ready, however the live side is: it is told, and nothing is refused for it.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import get_args
+
+import msgspec
+from msgspec import structs
+from prometheus_client import Gauge, generate_latest
+
+from rookery.base.operations import SYSTEM
+from rookery.doors.http.server import Server
+from rookery.doors.http.telemetry import REGISTRY
+from rookery.flows.live_status import Figures, State, figures, states
+from rookery.terms.errors import Unavailable
+
+
+def _gauge(name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(f"rookery_{name}", text, ["mode", *labels], registry=REGISTRY)
+
+
+PART = _gauge("live_part", "1 for the state that a part of the live side is in.", "part", "state")
+SIGN_S = _gauge("live_sign_at_seconds", "When a part last gave a sign of life, since 1970, real time.", "part")
+PARCELS = _gauge("live_parcels_waiting", "Parcels that wait to be looked at.")
+PARCELS_S = _gauge("live_parcels_oldest_seconds", "Real seconds for which the first of them waits.")
+ASIDE = _gauge("live_parcels_set_aside", "Parcels that are left alone, since every look at them fails.")
+OUTLOOK = _gauge("outlook_version_info", "1 for the version of the outlook that counts.", "version")
+OUTLOOK_S = _gauge("outlook_age_seconds", "Seconds of the network's time since the outlook was made.")
+LEFT = _gauge("outlook_parcels_waiting", "Parcels that are still to be entered to be looked at again under it.")
+NEWS = _gauge("outbox_waiting", "News that wait to be spread to endpoints.")
+NEWS_S = _gauge("outbox_oldest_seconds", "Real seconds for which the first of them waits.")
+MESSAGES = _gauge("webhooks_undelivered", "Messages that endpoints did not take yet.")
+MESSAGES_S = _gauge("webhooks_oldest_seconds", "Seconds of the network's time for which the oldest of them waits.")
+ALL = (
+    PART, SIGN_S, PARCELS, PARCELS_S, ASIDE, OUTLOOK, OUTLOOK_S, LEFT, NEWS, NEWS_S, MESSAGES, MESSAGES_S
+)  # fmt: skip
+_one_at_a_time = Lock()
+
+
+def ready(server: Server) -> bytes:
+    """The body of /ready: how each part of the live side is, of live data. Raises Unavailable."""
+    with server.context(SYSTEM) as ctx:
+        return msgspec.json.encode({"status": "ready", "parts": states(ctx)})
+
+
+def measured(server: Server) -> bytes:
+    """All metrics; those of the live side are missing while the database cannot be asked."""
+    with _one_at_a_time:
+        for gauge in ALL:
+            gauge.clear()
+        try:
+            found = {test: _figures(server, test) for test in (False, True)}
+        except Unavailable:
+            found = {}
+        for test, told in found.items():
+            _set("test" if test else "live", told)
+        return generate_latest(REGISTRY)
+
+
+def _figures(server: Server, test: bool) -> Figures:
+    with server.context(structs.replace(SYSTEM, test=test)) as ctx:
+        return figures(ctx)
+
+
+def _set(mode: str, told: Figures) -> None:
+    for part in told.parts:
+        for state in get_args(State):
+            PART.labels(mode, part.part, state).set(part.state == state)
+        if part.sign_at is not None:
+            SIGN_S.labels(mode, part.part).set(part.sign_at.timestamp())
+        if part.part == "outlook" and part.waiting is not None:
+            LEFT.labels(mode).set(part.waiting)
+    ASIDE.labels(mode).set(told.set_aside)
+    if told.outlook is not None:
+        OUTLOOK.labels(mode, told.outlook.version).set(1)
+        OUTLOOK_S.labels(mode).set(told.outlook.age_s)
+    for waiting, count, oldest in (
+        (told.parcels, PARCELS, PARCELS_S), (told.news, NEWS, NEWS_S), (told.messages, MESSAGES, MESSAGES_S)
+    ):  # fmt: skip
+        count.labels(mode).set(waiting.count)
+        if waiting.oldest_s is not None:
+            oldest.labels(mode).set(waiting.oldest_s)

@@ -1,0 +1,73 @@
+"""Signs of life of the live side's parts, and what waits for them, in PostgreSQL. As the system, within the transaction
+of the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+import psycopg
+from msgspec import Struct
+from psycopg.rows import class_row
+
+Part = Literal["live", "outlook", "subscriptions", "webhooks"]
+
+
+class Sign(Struct, frozen=True, kw_only=True):
+    """What a part of the live side said last; see the table. Instants are real time, but for outlook_at."""
+
+    part: Part
+    at: datetime
+    busy_since: datetime | None = None
+    fault: str | None = None
+    fault_at: datetime | None = None
+    failing_since: datetime | None = None
+    waiting: int | None = None
+    first_place: int | None = None
+    waiting_since: datetime | None = None
+    outlook: str | None = None
+    outlook_at: datetime | None = None
+
+
+class Waiting(NamedTuple):
+    """What waits in a queue: how much, and the places of the first and of the last; None = nothing does, or it is not
+    known by places.
+    """
+
+    much: int
+    first: int | None
+    last: int | None
+
+
+_NAMES = Sign.__struct_fields__
+_WRITE = (
+    f"insert into tracking.live_signs (test, {', '.join(_NAMES)})"
+    f" values (%(test)s, {', '.join(f'%({name})s' for name in _NAMES)}) on conflict (part, test) do update set "
+    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name != "part")
+)
+
+
+def write(conn: psycopg.Connection, test: bool, signs: Iterable[Sign]) -> None:
+    """Keep the signs of some parts, in place of those before."""
+    for sign in sorted(signs, key=lambda sign: sign.part):
+        conn.execute(_WRITE.encode(), {"test": test, **{name: getattr(sign, name) for name in _NAMES}})
+
+
+def read(conn: psycopg.Connection, test: bool) -> dict[Part, Sign]:
+    """The last signs, by part; a part that never gave one is not there."""
+    with conn.cursor(row_factory=class_row(Sign)) as cursor:
+        query = f"select {', '.join(_NAMES)} from tracking.live_signs where test = %s"
+        return {sign.part: sign for sign in cursor.execute(query.encode(), (test,))}
+
+
+def moved(conn: psycopg.Connection, test: bool) -> Waiting:
+    """Parcels that wait to be looked at at once: one that moved twice meanwhile may count twice."""
+    row = conn.execute(
+        "select coalesce(sum(parcels), 0)::bigint, min(seq), max(seq) from tracking.moved"
+        " where test = %s and not_before is null",
+        (test,),
+    ).fetchone()
+    assert row is not None
+    return Waiting(*row)

@@ -1,0 +1,50 @@
+"""The live demo's one line about a live side that is not well."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rookery.doors.cli.live.dashboard import line, page
+from rookery.doors.cli.live.figures import Figures, Wanted
+from rookery.doors.cli.live.trouble import PATIENCE_S, Trouble
+
+
+def told(**states: str) -> dict[str, Any]:
+    parts = {"live": "ok", "outlook": "ok", "subscriptions": "ok", "webhooks": "ok", **states}
+    return {"parts": [{"part": part, "state": state, "fault": "DataError", "waiting": 1234}
+                      for part, state in parts.items()]}  # fmt: skip
+
+
+def test_what_fails_is_told_at_once_and_what_is_behind_after_a_minute():
+    """What fails comes first, then what is gone, then what is behind; a part that was well in between begins anew."""
+    trouble = Trouble()
+    assert trouble.line(told(), 0.0) == ""
+    assert "DataError" in trouble.line(told(live="failing"), 1.0)
+    assert trouble.line(told(), 2.0) == ""
+    assert trouble.line(told(live="behind", webhooks="none"), 10.0) == ""
+    assert trouble.line(told(live="behind", webhooks="none"), 10.0 + PATIENCE_S) == ""
+    late = 11.0 + PATIENCE_S
+    assert trouble.line(told(live="behind", webhooks="none"), late).startswith("No worker")
+    assert "1,234 wait" in trouble.line(told(live="behind"), late)
+    assert trouble.line(told(), late) == ""
+    assert trouble.line(told(live="behind"), late + 1) == ""
+    assert trouble.line(told(outlook="failing", live="behind"), 1e6).startswith("The live side fails: keeping the")
+
+
+def test_the_page_has_one_line_more_while_there_is_trouble():
+    """On the page it stands beneath the header, in the lines at their end; without trouble there is none."""
+    figures = Figures(Wanted(Path("demo-live")))
+
+    def shown() -> str:
+        console = Console(width=120, height=40, file=io.StringIO(), record=True)
+        console.print(page(figures, "demo-live/data"))
+        return console.export_text()
+
+    assert "live side" not in shown() + line(figures)
+    figures.trouble = "The live side is behind: looking at parcels [1], for 61 s."
+    assert figures.trouble in shown() and line(figures).endswith(figures.trouble)
+    assert len(shown().splitlines()) == 40

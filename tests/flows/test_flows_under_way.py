@@ -1,0 +1,143 @@
+"""What couriers have scanned is neither cancelled nor readdressed by its shipper, handed over by an act or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+from record_cases import ADA, NOW, RIVAL, SHOP
+from tracking_cases import BAG, HOUSE, STRANGER, World, make_world, pack, scan
+
+from rookery.base.db import Urls
+from rookery.base.operations import Who
+from rookery.terms.errors import Changed, Conflict, NotFound
+from rookery.tracking.epcis.identifiers import sscc_uri
+
+
+@pytest.fixture
+def world(make_urls: Callable[[], Urls], tmp_path: Path) -> Iterator[World]:
+    with make_world(make_urls, tmp_path) as made:
+        made.record.now = NOW
+        yield made
+
+
+def book(world: World, pieces: int = 1) -> tuple[dict[str, Any], list[str]]:
+    """A shipment, and the EPCs of its parcels; then it is the next day."""
+    world.record.now = NOW
+    made = world.record.book(token_hex(4), offer=world.record.quote(pieces=pieces)["offers"][0])
+    world.record.now = NOW + timedelta(days=1)
+    return made, [sscc_uri(one["number"]) for one in made["parcels"]]
+
+
+def cancel(world: World, shipment: dict[str, Any], who: Who = SHOP, **more: Any) -> str:
+    return world.record.do("shipments.cancel", who, shipment_id=shipment["shipment_id"], **more)["state"]
+
+
+def readdress(world: World, shipment: dict[str, Any]) -> str:
+    return world.record.do("shipments.readdress", shipment_id=shipment["shipment_id"], to=ADA)["state"]
+
+
+def refusal(act: Callable[[World, dict[str, Any]], str], world: World, shipment: dict[str, Any]) -> Conflict:
+    with pytest.raises(Conflict) as told:
+        act(world, shipment)
+    assert told.value.code == "shipments.under_way"
+    return told.value
+
+
+def test_what_a_courier_scanned_its_shipper_does_not_cancel(world: World):
+    """It is told which parcels were seen, as what and when, and what to do; the shipment stays as it was."""
+    made, (first, second, third) = book(world, pieces=3)
+    world.capture(world.blue, scan("accepting", 1, first), scan("departing", 9, second, place="A"))
+    told = refusal(cancel, world, made)
+    numbers = [one["number"] for one in made["parcels"]]
+    assert "Of its 3 parcels 2 were scanned" in told.what and "an operator to cancel it" in told.action
+    assert [fault.message for fault in told.faults] == [
+        f"{numbers[0]}: it was picked_up at 2026-03-02T09:00Z",
+        f"{numbers[1]}: it was in_transit at 2026-03-02T17:00Z",
+    ]
+    now = world.record.do("shipments.get", shipment_id=made["shipment_id"])
+    assert (now["state"], now["version"]) == ("booked", 1)
+    assert world.follow(third).parcel_state == "booked"
+
+
+def test_what_a_courier_scanned_its_shipper_does_not_readdress(world: World):
+    """Its label is on the way with it: the recipient stays, and the shipper is sent to the courier."""
+    made, [epc] = book(world)
+    assert readdress(world, made) == "booked"
+    world.capture(world.blue, scan("accepting", 1, epc))
+    assert "ask the courier" in refusal(readdress, world, made).action
+
+
+def test_what_was_scanned_by_way_of_its_bag_is_under_way(world: World):
+    """A bag that departs takes with it what lies in it: that is when the parcel was seen last."""
+    made, [epc] = book(world)
+    world.capture(world.blue, pack(1, BAG, epc), scan("departing", 9, BAG, place="A"))
+    assert refusal(cancel, world, made).faults[0].message.endswith("it was in_transit at 2026-03-02T17:00Z")
+
+
+@pytest.mark.parametrize("step", ["commissioning", "void_shipping"])
+def test_what_a_courier_has_not_may_be_cancelled(world: World, step: str):
+    """Announced to a courier, or called off by it, the parcel is still the shipper's."""
+    made, [epc] = book(world)
+    world.capture(world.blue, scan(step, 1, epc))
+    assert readdress(world, made) == "booked" and cancel(world, made) == "cancelled"
+
+
+def test_what_its_shipper_or_a_stranger_says_keeps_nobody_from_cancelling(world: World):
+    """What is packed in the shipper's own house is not the network's yet, and who has nothing to do with a parcel does
+    not hold it.
+    """
+    made, [epc] = book(world)
+    world.capture(SHOP, pack(1, BAG, epc))
+    world.capture(STRANGER, scan("accepting", 2, epc))
+    assert world.kept(epc) == ("in_transit", "bagged", None)
+    assert cancel(world, made) == "cancelled"
+
+
+def test_a_scan_that_was_withdrawn_keeps_nobody_from_cancelling(world: World):
+    """An event that was declared wrong counts no more."""
+    made, [epc] = book(world)
+    event = scan("accepting", 1, epc, eventID="urn:uuid:0190a3f0-0000-7000-8000-000000000001")
+    world.capture(world.blue, event)
+    refusal(cancel, world, made)
+    world.capture(world.blue, event | {"errorDeclaration": {"declarationTime": "2026-03-02T10:00:00Z"}})
+    assert cancel(world, made) == "cancelled"
+
+
+def test_an_operator_cancels_what_was_scanned_but_not_what_was_delivered(world: World):
+    """Anybody's shipment, as long as no parcel of it arrived or was handed over; seats and numbers go as ever, and the
+    trail and the history say who did it.
+    """
+    made, (first, second) = book(world, pieces=2)
+    gone, [epc] = book(world)
+    taken, _ = book(world)
+    world.capture(world.blue, scan("accepting", 1, first, epc))
+    world.capture(world.red, scan("receiving", 20, first))
+    assert cancel(world, gone, HOUSE) == "cancelled" == cancel(world, gone, HOUSE) == cancel(world, gone)
+    told = refusal(lambda *what: cancel(*what, who=HOUSE), world, made)
+    assert [fault.message.split(": it was ")[1] for fault in told.faults] == ["delivered at 2026-03-03T04:00Z"]
+    world.record.do("parcels.hand_over", world.blue, parcel_id=taken["parcels"][0]["parcel_id"])
+    with pytest.raises(Conflict, match="handed over"):
+        cancel(world, taken, HOUSE)
+    with world.record.context() as ctx:
+        by = ctx.conn.execute("select by_party from orders.history where what = 'cancelled'").fetchall()
+        state = ctx.conn.execute("select state from waybill.numbers where number = %s", (gone["parcels"][0]["number"],))
+        assert (by, state.fetchall()) == ([(HOUSE.party_id,)], [("cancelled",)])
+    assert "the parcel is cancelled, and was scanned all the same" in world.follow(epc).notices
+    assert world.follow(second).parcel_state == "booked"
+
+
+def test_an_operator_of_tests_and_rivals_cancel_nothing(world: World):
+    """Whose key is for tests, or a rival's, finds no such shipment; a version that passed is refused first."""
+    made, _ = book(world)
+    with pytest.raises(NotFound):
+        cancel(world, made, RIVAL)
+    with pytest.raises(NotFound):
+        cancel(world, made, Who("pty_house", "key_test", frozenset({"operator"}), test=True))
+    with pytest.raises(Changed):
+        cancel(world, made, HOUSE, if_match=7)
+    assert cancel(world, made, HOUSE, if_match=1) == "cancelled"
