@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rookery.flows.changes import AddDepartures, CloseNode, DropLane, ScaleVolume
     from rookery.flows.checking import check, read_plan
-    from rookery.flows.experimenting import Trials, compare_trials, read_calibration, run_experiment
     from rookery.flows.explaining import explain
     from rookery.flows.planning import Plan, plan
     from rookery.flows.promising import Offer, promise
+    from rookery.flows.rehearsals.experimenting import Trials, compare_trials, read_calibration, run_experiment
     from rookery.flows.replanning import Replan, replan
     from rookery.flows.utilisation import Utilisation, utilisation
     from rookery.flows.whatif import Comparison, what_if
@@ -39,7 +39,7 @@ __version__ = version("rookery")
 _HOMES = {
     "rookery.flows.changes": ("AddDepartures", "CloseNode", "DropLane", "ScaleVolume"),
     "rookery.flows.checking": ("check", "read_plan"),
-    "rookery.flows.experimenting": ("Trials", "compare_trials", "read_calibration", "run_experiment"),
+    "rookery.flows.rehearsals.experimenting": ("Trials", "compare_trials", "read_calibration", "run_experiment"),
     "rookery.flows.explaining": ("explain",),
     "rookery.flows.planning": ("Plan", "plan"),
     "rookery.flows.promising": ("Offer", "promise"),

@@ -15,12 +15,12 @@ import rookery.base.access.ops
 import rookery.flows.accepting
 import rookery.flows.cases
 import rookery.flows.chances
-import rookery.flows.closing
-import rookery.flows.epcis_captures
-import rookery.flows.epcis_events
-import rookery.flows.epcis_queries
-import rookery.flows.epcis_resources
-import rookery.flows.epcis_subscriptions
+import rookery.flows.closures.closing
+import rookery.flows.epcis.captures
+import rookery.flows.epcis.events
+import rookery.flows.epcis.queries
+import rookery.flows.epcis.resources
+import rookery.flows.epcis.subscriptions
 import rookery.flows.forgetting
 import rookery.flows.labelling
 import rookery.flows.live_status
@@ -31,8 +31,8 @@ import rookery.flows.parcels
 import rookery.flows.people
 import rookery.flows.public_tracking
 import rookery.flows.publishing
-import rookery.flows.quoting
-import rookery.flows.rebooking
+import rookery.flows.quotes.quoting
+import rookery.flows.rebooking.acts
 import rookery.flows.scan_codes
 import rookery.flows.scanning
 import rookery.flows.shipments
@@ -47,9 +47,9 @@ from rookery.base.db.external import MAIN_URL
 from rookery.base.operations import SYSTEM, Context, Who
 from rookery.base.progress import Progress, silent
 from rookery.base.signing import Signer
-from rookery.flows.desks import Desks
-from rookery.flows.outlooks import Outlooks
+from rookery.flows.living.outlooks import Outlooks
 from rookery.flows.public_tracking import Guesses
+from rookery.flows.quotes.desks import Desks
 from rookery.network.store import Feeds
 from rookery.orders.vault.keyring import Keyring
 from rookery.orders.vault.keys import prepare
@@ -168,12 +168,12 @@ ACTS = (
     rookery.flows.accepting,
     rookery.flows.cases,
     rookery.flows.chances,
-    rookery.flows.closing,
-    rookery.flows.epcis_captures,
-    rookery.flows.epcis_events,
-    rookery.flows.epcis_queries,
-    rookery.flows.epcis_resources,
-    rookery.flows.epcis_subscriptions,
+    rookery.flows.closures.closing,
+    rookery.flows.epcis.captures,
+    rookery.flows.epcis.events,
+    rookery.flows.epcis.queries,
+    rookery.flows.epcis.resources,
+    rookery.flows.epcis.subscriptions,
     rookery.flows.labelling,
     rookery.flows.live_status,
     rookery.flows.numbering,
@@ -183,8 +183,8 @@ ACTS = (
     rookery.flows.people,
     rookery.flows.public_tracking,
     rookery.flows.publishing,
-    rookery.flows.quoting,
-    rookery.flows.rebooking,
+    rookery.flows.quotes.quoting,
+    rookery.flows.rebooking.acts,
     rookery.flows.scan_codes,
     rookery.flows.scanning,
     rookery.flows.shipments,

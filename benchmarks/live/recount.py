@@ -23,9 +23,9 @@ import psycopg
 from rookery.app import open_house
 from rookery.base import sets
 from rookery.base.jobs import Desk
-from rookery.flows import living_facts
-from rookery.flows.living_answers import answers
-from rookery.flows.outlooks import Outlooks
+from rookery.flows.living.answers import answers
+from rookery.flows.living.facts import departures_of, facts_of, legs_of
+from rookery.flows.living.outlooks import Outlooks
 from rookery.planning.outlook import Outlook
 from rookery.tracking.milestones import Seen, State, fold, meaning
 
@@ -88,14 +88,14 @@ def counted(desk: Desk, outlook: Outlook | None) -> dict[str, float]:
 
 def _again(conn: psycopg.Connection, kept: pl.DataFrame, outlook: Outlook | None) -> pl.DataFrame:
     """Chance and event of parcels that were looked at in one minute."""
-    facts = living_facts.facts_of(conn, False, kept["epc"])
+    facts = facts_of(conn, False, kept["epc"])
     seen = states(conn, kept["epc"].to_list())
     columns = ["status", "detail", "at", "event_no", "place"]
     own = facts.select("epc", before=pl.col("status")).join(seen, on="epc", how="left", maintain_order="left")
     # of what has no events the books tell
     own = own.with_columns(status=pl.coalesce("status", "before"))
     facts = facts.drop(columns).hstack(own.select(columns)).select(facts.columns)
-    legs, said = living_facts.legs_of(conn, facts), living_facts.departures_of(conn, facts)
+    legs, said = legs_of(conn, facts), departures_of(conn, facts)
     when: datetime = kept["looked_at"].max()  # type: ignore[assignment]
     rows = answers(facts, legs, said, outlook, when.astimezone(UTC))
     return rows.select("epc", "chance", "event_no")

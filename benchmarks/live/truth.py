@@ -27,9 +27,9 @@ from rookery.base.clock import Clock
 from rookery.base.jobs import TASKS, Desk
 from rookery.base.operations import OPERATIONS, SYSTEM, Context, Who
 from rookery.base.performing import perform
-from rookery.flows import living
 from rookery.flows.casing import judge_unknown
-from rookery.flows.outlooks import Outlooks
+from rookery.flows.living import turning
+from rookery.flows.living.outlooks import Outlooks
 from rookery.flows.publishing import NewFeed, publish
 from rookery.flows.waving import PLAN_WAVE
 from rookery.network import expand, read_feed, sample_network
@@ -206,7 +206,7 @@ def look(days: Days, refreshed: bool) -> None:
     busy = True
     while busy:
         busy = outlooks.enter_next(days.desk, False)
-        looked = living.turn(days.desk, False, lambda: outlooks.current(False))
+        looked = turning.turn(days.desk, False, lambda: outlooks.current(False))
         days.looked += looked
         busy |= looked > 0
     judge_unknown(days.desk)

@@ -10,8 +10,8 @@ from benchmarks.form import Result, Say, Show, Table
 from benchmarks.twin.sizes import Size
 from benchmarks.twin.worlds import alike, crowded, sampled
 from rookery.flows.planning import Plan, plan
-from rookery.flows.rehearsed import Report, report_of
-from rookery.flows.rehearsing import rehearse, setting_of
+from rookery.flows.rehearsals.rehearsed import Report, report_of
+from rookery.flows.rehearsals.rehearsing import rehearse, setting_of
 from rookery.terms.frames import FEED, Feed
 from rookery.terms.time import DAY, to_minute
 from rookery.twin.model import POLICIES, Trouble

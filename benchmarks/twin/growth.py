@@ -22,7 +22,7 @@ from benchmarks.peers.process import ROOT
 from benchmarks.planning.once import peak_gib
 from benchmarks.twin.sizes import Size
 from rookery.flows.planning import plan
-from rookery.flows.rehearsing import Setting, rehearse, setting_of
+from rookery.flows.rehearsals.rehearsing import Setting, rehearse, setting_of
 from rookery.terms.frames import Orders
 from rookery.terms.time import from_minute
 from rookery.twin.model import ROUGH

@@ -24,7 +24,7 @@ from examples.india_express import build, trips
 from examples.india_express.extract import Extract, read_extract
 from examples.india_express.run import HORIZON_DAYS, OUTCOMES
 from examples.india_express.spread import described, learn
-from rookery.flows.rehearsing import rehearse
+from rookery.flows.rehearsals.rehearsing import rehearse
 from rookery.network import expand, read_feed
 from rookery.orders import read_orders
 from rookery.terms.frames import Feed, Orders

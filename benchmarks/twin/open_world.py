@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchmarks.form import Result, Say, Show, Table
 from benchmarks.twin.sizes import Size
 from benchmarks.twin.worlds import roomy, sampled, set_up
-from rookery.flows.rehearsed import Report, report_of
-from rookery.flows.rehearsing import rehearse
+from rookery.flows.rehearsals.rehearsed import Report, report_of
+from rookery.flows.rehearsals.rehearsing import rehearse
 
 OFF, COST_OFF = 0.3, 0.2
 """Percentage points, and per cent, by which realised and predicted may differ."""

@@ -17,8 +17,8 @@ from benchmarks.twin.open_world import reliability_table
 from benchmarks.twin.sizes import Size
 from benchmarks.twin.worlds import alike, crowded, sampled
 from rookery.flows.planning import Plan, plan
-from rookery.flows.rehearsed import Report, learnt, report_of
-from rookery.flows.rehearsing import Rehearsal, Setting, rehearse, setting_of
+from rookery.flows.rehearsals.rehearsed import Report, learnt, report_of
+from rookery.flows.rehearsals.rehearsing import Rehearsal, Setting, rehearse, setting_of
 from rookery.terms.frames import Feed, Orders
 from rookery.twin.model import CALM, ROUGH, Trouble
 from rookery.twin.reliability import reliability

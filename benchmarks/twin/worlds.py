@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from rookery.flows.planning import Plan, plan
-from rookery.flows.rehearsing import Setting, setting_of
+from rookery.flows.rehearsals.rehearsing import Setting, setting_of
 from rookery.network import read_feed, sample_network
 from rookery.network.sample import Size as Sample
 from rookery.orders import check_orders, sample_orders

@@ -12,12 +12,12 @@ from msgspec import field as named
 
 from rookery.base.audit import note
 from rookery.base.operations import Context, operation
-from rookery.flows.counter import Counter
-from rookery.flows.desks import Desks
-from rookery.flows.living_facts import enter_parcels
+from rookery.flows.living.facts import enter_parcels
 from rookery.flows.numbering import number_parcels
 from rookery.flows.ordering import Metadata, OrderId, take_judged
-from rookery.flows.quoting import Offered, open_quote, quote_sha256
+from rookery.flows.quotes.counter import Counter
+from rookery.flows.quotes.desks import Desks
+from rookery.flows.quotes.quoting import Offered, open_quote, quote_sha256
 from rookery.flows.shipments import Shipment, get_shipments
 from rookery.orders.booking import PARCELS, SHIPMENTS, book
 from rookery.orders.intake import judge

@@ -1,7 +1,7 @@
 """Events kept, each once, and moved by them whatever they move: what lies in what, and where parcels are.
 
-Parcels whose milestone changed are entered, in the same transaction, for their chances to be looked up (living.py),
-and what came is, for subscriptions (epcis_telling.py).
+Parcels whose milestone changed are entered, in the same transaction, for their chances to be looked up
+(living/turning.py), and what came is, for subscriptions (epcis/telling.py).
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ from rookery.base import outbox
 from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.base.paging import Limit, Page, page
-from rookery.flows.asks import Leg
 from rookery.flows.casing import tell_of_cases, told_of
 from rookery.flows.ordering import refuse_changed
+from rookery.flows.quotes.asks import Leg
 from rookery.terms.errors import Conflict, InvalidInput, NotFound
 from rookery.terms.money import told_sum
 from rookery.tracking import cases

@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 
 from rookery.base.operations import Context, operation
 from rookery.base.paging import After, Limit, Page, page
-from rookery.flows.asks import Leg
 from rookery.flows.parcels import Number, as_issued
+from rookery.flows.quotes.asks import Leg
 from rookery.planning.store import couriers
 from rookery.terms.errors import InvalidInput, NotFound
 from rookery.terms.notice import Fault

@@ -15,8 +15,8 @@ from psycopg.types.json import Jsonb
 from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.base.progress import Progress, silent
-from rookery.flows.desks import Desks
 from rookery.flows.numbering import issue_for
+from rookery.flows.quotes.desks import Desks
 from rookery.orders.addresses import Address
 from rookery.orders.vault.keyring import Keyring
 from rookery.orders.vault.model import Erased

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from rookery.base import sets
 from rookery.base.audit import note
 from rookery.base.operations import SYSTEM, Context, operation
-from rookery.flows.living_facts import enter_parcels
+from rookery.flows.living.facts import enter_parcels
 from rookery.orders.booking import label_parcels
 from rookery.terms.errors import Conflict
 from rookery.terms.ids import new_id

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.base.paging import After, Limit, Page, page
-from rookery.flows.desks import Desks
+from rookery.flows.quotes.desks import Desks
 from rookery.orders.intake import judge
 from rookery.orders.intake_model import ItemIn, Judged, OrderIn, ParcelIn
 from rookery.orders.store import Taken, take

@@ -26,9 +26,9 @@ import polars as pl
 from msgspec import Meta, Struct
 
 from rookery.base.operations import PUBLIC, Context, operation
-from rookery.flows.asks import Postal
 from rookery.flows.following import Followed, Step, follow_openly
 from rookery.flows.parcels import Number, as_issued
+from rookery.flows.quotes.asks import Postal
 from rookery.flows.shipments import Shipment, get_shipments
 from rookery.flows.trackers import NODE, milestone_of, place_of, ridden
 from rookery.network.store import Feeds, find_active

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.base.paging import Limit, Page, page
-from rookery.flows.wave_room import RUN, keep_books
+from rookery.flows.waves.room import RUN, keep_books
 from rookery.network import expand, validate_feed
 from rookery.network.store import (
     MOST_BYTES,

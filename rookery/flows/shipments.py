@@ -15,10 +15,10 @@ from psycopg.rows import dict_row
 from rookery.base.audit import note
 from rookery.base.operations import Context, operation
 from rookery.base.paging import After, Limit, Page, page
-from rookery.flows.asks import Leg
-from rookery.flows.desks import Desks
-from rookery.flows.living_facts import enter_parcels
+from rookery.flows.living.facts import enter_parcels
 from rookery.flows.ordering import refuse_changed, tell_history
+from rookery.flows.quotes.asks import Leg
+from rookery.flows.quotes.desks import Desks
 from rookery.flows.under_way import refuse_under_way
 from rookery.orders.intake import judge
 from rookery.orders.intake_model import OrderIn, PlaceIn

@@ -13,10 +13,10 @@ from psycopg.rows import dict_row
 
 from rookery.base.operations import Context, operation
 from rookery.base.paging import After, Limit, Page, page
-from rookery.flows.asks import Leg
 from rookery.flows.chances import Now, now_of
 from rookery.flows.following import Followed, Step, follow
 from rookery.flows.parcels import Number
+from rookery.flows.quotes.asks import Leg
 from rookery.flows.shipments import get_shipments
 from rookery.tracking.model import Status
 

@@ -14,11 +14,11 @@ from rookery.base.audit import note
 from rookery.base.jobs import Desk
 from rookery.base.operations import Context, operation
 from rookery.base.paging import Limit, Page, page
-from rookery.flows import wave, wave_look
-from rookery.flows.closing import REPLAN
+from rookery.flows.closures.closing import REPLAN
 from rookery.flows.numbering import number_wave
 from rookery.flows.planning import MOST_HORIZON_DAYS, MOST_OUTCOMES
 from rookery.flows.scanning import claim_in_pieces
+from rookery.flows.waves import looking, wave
 from rookery.network import live
 from rookery.network.store import active_feed
 from rookery.orders.booking import rerouted_numbers
@@ -185,7 +185,7 @@ def plan_wave(desk: Desk, *, plan_id: str) -> None:
         if version > MOST_TRIES + 1:  # 1 when it was asked for, and one more each time it is begun
             raise RookeryError("waves.given_up", f"It was begun {MOST_TRIES} times and never ended.", "ask for another")
         with desk.context(found, readonly=True) as ctx:
-            snapshot = wave_look.look(ctx, feed_id, settings)
+            snapshot = looking.look(ctx, feed_id, settings)
         made = wave.make(snapshot, settings)
         with desk.context(found) as ctx:
             outcome = wave.write(ctx, plan_id, version, snapshot, made)
@@ -218,12 +218,12 @@ def plan_wave(desk: Desk, *, plan_id: str) -> None:
         claim_in_pieces(desk, things, found)
 
 
-def _after_closures(ctx: Context, snapshot: wave_look.Snapshot, settings: WaveSettings, outcome: Outcome) -> None:
+def _after_closures(ctx: Context, snapshot: looking.Snapshot, settings: WaveSettings, outcome: Outcome) -> None:
     """What closures that were entered while a wave was planned leave to do, in the transaction that writes it.
 
     What this wave booked on them all the same is re-booked; what it left out is planned again.
     """
-    changed, entered = wave_look.changed(ctx, snapshot)
+    changed, entered = looking.changed(ctx, snapshot)
     for closure_id in entered["closure_id"]:
         if live.get(ctx.conn, ctx.who.test, closure_id).replan:
             jobs.defer(ctx.conn, REPLAN, closure_id=closure_id)

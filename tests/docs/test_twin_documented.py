@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from msgspec.structs import fields
 
-from rookery.flows.experimenting import run_experiment
-from rookery.flows.rehearsed import TABLES
+from rookery.flows.rehearsals.experimenting import run_experiment
+from rookery.flows.rehearsals.rehearsed import TABLES
 from rookery.network import read_feed, sample_network
 from rookery.orders import read_orders, sample_orders, write_orders
 from rookery.terms.frames import SCANS

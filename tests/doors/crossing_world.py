@@ -19,7 +19,7 @@ from rookery.base.jobs import Desk
 from rookery.base.operations import OPERATIONS, Operation
 from rookery.doors.http import examples
 from rookery.doors.http.openapi import schemas
-from rookery.flows import living
+from rookery.flows.living import turning
 from rookery.terms.ids import ID, new_id
 from rookery.tracking.epcis.identifiers import sscc_uri
 from rookery.waybill.model import Scheme
@@ -214,7 +214,7 @@ def _case(world: World) -> str:
     number = world.must("shop", "POST", "/shipments", asked)["parcels"][0]["number"]
     world.must("road", "POST", "/scans", {"scans": [{"number": number, "at": _before(1), "code": "damaged"}]})
     house = world.served.house
-    while living.turn(Desk(house.database, WALL, house.parts), False, lambda: None):
+    while turning.turn(Desk(house.database, WALL, house.parts), False, lambda: None):
         pass
     cases = world.must("house", "GET", "/cases?kind=damage&limit=1000")["data"]
     return next(one["case_id"] for one in cases if number in one["cause"])

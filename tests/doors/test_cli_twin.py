@@ -17,8 +17,8 @@ from rich.console import Console
 
 from rookery.doors.cli.main import main
 from rookery.doors.cli.twin_tables import print_pairs, print_trials
-from rookery.flows.experimenting import compare_trials, run_experiment
 from rookery.flows.planning import plan
+from rookery.flows.rehearsals.experimenting import compare_trials, run_experiment
 from rookery.flows.replanning import replan
 from rookery.network import read_closures, read_feed, sample_network
 from rookery.orders import read_orders, sample_orders, write_orders

@@ -32,8 +32,8 @@ from rookery.doors.worker.delivering import start as start_delivering
 from rookery.doors.worker.living import Pace
 from rookery.doors.worker.running import run_worker
 from rookery.doors.worker.signs import Board, Since
-from rookery.flows import living as turns
 from rookery.flows.live_status import STALE, State, figures, judged, states
+from rookery.flows.living import turning
 from rookery.tracking import chances, live_signs
 from rookery.tracking.epcis.identifiers import sscc_uri
 from rookery.tracking.live_signs import Part, Waiting
@@ -182,7 +182,7 @@ def test_what_is_set_aside_stays_so_for_another_worker(record: Record) -> None:
     bad = epc_of(record.book("bad"))
     run_worker(record.database, record.context().clock, record.parts, until_idle=True)
     desk = Desk(record.database, record.context().clock, record.parts)
-    turns.set_aside(desk, False, bad, "DataError")
+    turning.set_aside(desk, False, bad, "DataError")
     with record.context() as ctx:
         ctx.conn.execute("update tracking.chances set policy = 'another'")
     record.book("good")

@@ -22,10 +22,11 @@ from rookery.base.clock import Clock
 from rookery.base.db import Urls
 from rookery.base.jobs import Desk
 from rookery.base.operations import SYSTEM, Who
-from rookery.flows import living, living_facts
 from rookery.flows.capturing import take
 from rookery.flows.live_feed import live_feed
-from rookery.flows.outlook_classes import classes_of
+from rookery.flows.living import turning
+from rookery.flows.living.facts import facts_of
+from rookery.flows.living.outlook_classes import classes_of
 from rookery.flows.planning import model_of
 from rookery.flows.trackers import place_of
 from rookery.planning.capacity.resources import Prices
@@ -85,18 +86,18 @@ class Live:
         """Make the outlook for what is booked by now."""
         with self.record.context(SYSTEM) as ctx:
             feed = live_feed(ctx).feed
-            facts = living_facts.facts_of(ctx.conn, False, [sscc_uri(number) for number in self.numbers])
+            facts = facts_of(ctx.conn, False, [sscc_uri(number) for number in self.numbers])
             model = model_of(feed, to_minute(NOW - timedelta(days=2)), 14, 8)
             classes = classes_of(feed, facts)
         none = np.zeros(0, np.int64)
         prices = Prices.none(model.resources)
         self.outlook = make_outlook(model, prices, none, classes, threads=1, version=f"v{len(self.numbers)}")
 
-    def turn(self, most: int = living.MOST) -> int:
+    def turn(self, most: int = turning.MOST) -> int:
         """Looks until nothing is left to look at; at how many parcels."""
         looked, total = 1, 0
         while looked:
-            looked = living.turn(self.desk(), False, lambda: self.outlook, most)
+            looked = turning.turn(self.desk(), False, lambda: self.outlook, most)
             total += looked
         return total
 

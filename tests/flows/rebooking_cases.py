@@ -16,7 +16,7 @@ from tracking_cases import HOUSE, World, scan
 from rookery.base.access import keys
 from rookery.base.db import Urls
 from rookery.base.operations import Who
-from rookery.flows import desks
+from rookery.flows.quotes import desks
 from rookery.network import live
 from rookery.tracking import chances
 from rookery.tracking.epcis.identifiers import sscc_uri

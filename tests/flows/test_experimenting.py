@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from msgspec.structs import replace as changed
 
-from rookery.flows.experimenting import PAIRED, Trials, compare_trials, run_experiment
+from rookery.flows.rehearsals.experimenting import PAIRED, Trials, compare_trials, run_experiment
 from rookery.network import read_feed, sample_network
 from rookery.orders import read_orders, sample_orders, write_orders
 from rookery.terms.errors import Conflict, InvalidInput, NotFound

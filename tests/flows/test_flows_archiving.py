@@ -22,8 +22,8 @@ from rookery.base.clock import Clock
 from rookery.base.db.partitions import tend
 from rookery.base.operations import SYSTEM
 from rookery.base.progress import silent
-from rookery.flows import archiving, archiving_moves
-from rookery.flows.archiving_months import places_of
+from rookery.flows.archive import archiving, moves
+from rookery.flows.archive.months import places_of
 from rookery.terms.errors import Conflict, NotFound, Unavailable
 from rookery.tracking.archive import Archive
 
@@ -442,7 +442,7 @@ def test_a_month_that_others_hold_is_left_where_it_is(world: World, monkeypatch)
     in_partitions(world, 65)
     before, count = world.follow(epc), live(world)
     waits: list[float] = []
-    monkeypatch.setattr(archiving_moves, "_MOMENT", "20ms")
+    monkeypatch.setattr(moves, "_MOMENT", "20ms")
 
     def wait(seconds: float) -> None:
         waits.append(seconds)
@@ -452,7 +452,7 @@ def test_a_month_that_others_hold_is_left_where_it_is(world: World, monkeypatch)
         ctx.conn.execute("select count(*) from tracking.events")
         with pytest.raises(Unavailable) as fault:
             archive(world, wait=wait)
-    assert waits == list(archiving_moves.PAUSES) and fault.value.code == "archive.busy"
+    assert waits == list(moves.PAUSES) and fault.value.code == "archive.busy"
     assert "2026-03" in fault.value.what and "same command" in fault.value.action
     assert live(world) == (count[0] + 6, count[1] + 6) and archiving.listed(world.record.database) == []
     assert not list(folder(world).rglob("*.parquet")) and world.follow(epc).steps[:6] == before.steps

@@ -209,7 +209,7 @@ def test_only_who_may_see_a_parcel_follows_it(world: World):
 
 def together(world: World, first: tuple[Any, ...], second: tuple[Any, ...]) -> None:
     """Capture while another capture, that began before, is not committed yet: (who, event, ...) each."""
-    from rookery.flows.epcis_captures import Document, capture
+    from rookery.flows.epcis.captures import Document, capture
 
     with world.record.context(first[0]) as ctx:
         capture(ctx, Document(document(*first[1:]), "application/json"))

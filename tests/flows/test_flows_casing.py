@@ -15,7 +15,7 @@ from rookery.base.jobs import Desk
 from rookery.base.operations import SYSTEM
 from rookery.flows import casing
 from rookery.flows.casing import LEGS, judge, judge_unknown, touched
-from rookery.flows.living import turn
+from rookery.flows.living.turning import turn
 from rookery.network import live
 from rookery.network.live import Closure
 from rookery.tracking import tables_store

@@ -12,11 +12,13 @@ from wave_world import MONDAY, TRUCK, VAN, World, feed_zip, meanwhile
 
 from rookery.base.db import Database
 from rookery.base.operations import Who
-from rookery.flows import closing, wave, waving
-from rookery.flows.closing import REPLAN, NewClosure, OneClosure
-from rookery.flows.desks import Desks
+from rookery.flows import waving
+from rookery.flows.closures import closing
+from rookery.flows.closures.closing import REPLAN, NewClosure, OneClosure
 from rookery.flows.live_feed import live_feed
-from rookery.flows.rebooking_seats import with_room
+from rookery.flows.quotes.desks import Desks
+from rookery.flows.rebooking.seats import with_room
+from rookery.flows.waves import wave
 from rookery.network import expand
 from rookery.network.store import Feeds
 from rookery.planning.rooms import take_room
@@ -30,7 +32,7 @@ VANS = Who("pty_vans", "key_vans", frozenset({"courier"}))
 @pytest.fixture
 def record(make_urls, tmp_path, monkeypatch):
     """The one-lane network, whose desks look at every question whether something changed."""
-    monkeypatch.setattr("rookery.flows.desks.LOOK_S", -1.0)
+    monkeypatch.setattr("rookery.flows.quotes.desks.LOOK_S", -1.0)
     with make_record(make_urls, tmp_path) as made:
         yield made
 
@@ -219,7 +221,7 @@ def test_an_offer_on_what_was_closed_a_moment_ago_is_not_booked(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However seldom a desk looks around for quotes: who books is held against the closures there are."""
-    monkeypatch.setattr("rookery.flows.desks.LOOK_S", 3600.0)
+    monkeypatch.setattr("rookery.flows.quotes.desks.LOOK_S", 3600.0)
     offer = record.quote()["offers"][0]
     close(record, node_id=None, departure_id="HB1")
     with pytest.raises(Conflict, match="closed, or moved"):

@@ -13,10 +13,10 @@ from tracking_cases import CONTEXT, World, document, make_world, scan
 from rookery.base import jobs
 from rookery.base.clock import Clock
 from rookery.base.operations import Who
-from rookery.flows import epcis_captures
-from rookery.flows.epcis_captures import Document, OneCapture, OneEvent, capture, capture_later, create_event, get
-from rookery.flows.epcis_events import OneEvent as Named
-from rookery.flows.epcis_events import get_event
+from rookery.flows.epcis import captures
+from rookery.flows.epcis.captures import Document, OneCapture, OneEvent, capture, capture_later, create_event, get
+from rookery.flows.epcis.events import OneEvent as Named
+from rookery.flows.epcis.events import get_event
 from rookery.terms.errors import InvalidInput, NotFound, Unavailable, Unreadable
 
 
@@ -63,7 +63,7 @@ def test_a_job_ends_where_the_database_refuses_or_the_program_fails(world: World
         (NotFound("planted.none", "There is none.", "look elsewhere"), "planted.none"),
         (KeyError("secret"), "internal"),
     ):
-        monkeypatch.setattr(epcis_captures, "take", _raising(fault))
+        monkeypatch.setattr(captures, "take", _raising(fault))
         if code == "internal":
             with pytest.raises(KeyError):
                 later(world, content, world.blue)
@@ -71,7 +71,7 @@ def test_a_job_ends_where_the_database_refuses_or_the_program_fails(world: World
         told = later(world, content, world.blue)
         assert [error["title"] for error in told["errors"]] == [code] and "secret" not in str(told)
         assert (told["success"], told["added"]) == (False, 0)
-    monkeypatch.setattr(epcis_captures, "take", _raising(Unavailable("planted.busy", "It is busy.", "wait")))
+    monkeypatch.setattr(captures, "take", _raising(Unavailable("planted.busy", "It is busy.", "wait")))
     with pytest.raises(AssertionError) as running:
         later(world, content, world.blue)
     assert isinstance(running.value.__context__, Unavailable)

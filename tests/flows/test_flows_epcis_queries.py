@@ -13,7 +13,7 @@ from record_cases import Record
 from tracking_cases import BAG, HOUSE, RIVAL, SHOP, STRANGER, World, at, make_world, pack, scan
 
 from rookery.base.operations import OPERATIONS, Replied, Who
-from rookery.flows import epcis_asking
+from rookery.flows.epcis import asking
 from rookery.terms.errors import Conflict, NotAcceptable, NotFound, TooLarge, Unreadable
 from rookery.tracking import queries
 from rookery.tracking.epcis.contexts import Names
@@ -289,11 +289,11 @@ def test_every_fault_of_a_question_is_told_at_once(world: World):
 
 def test_a_search_that_takes_too_long_is_the_askers_to_narrow(world: World, monkeypatch):
     """It ends, and says what would make it shorter."""
-    monkeypatch.setattr(epcis_asking, "TAKES_AT_MOST_S", 0.01)
+    monkeypatch.setattr(asking, "TAKES_AT_MOST_S", 0.01)
     with (
         pytest.raises(TooLarge, match="shorter time") as refused,
         world.record.context(HOUSE, readonly=True) as ctx,
-        epcis_asking.bounded(ctx),
+        asking.bounded(ctx),
     ):
         ctx.conn.execute("select count(*) from generate_series(1, 1000000000)")
     assert (refused.value.status, refused.value.code) == (413, "epcis.QueryTooComplexException")

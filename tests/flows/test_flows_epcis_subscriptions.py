@@ -25,10 +25,10 @@ from rookery.base.webhooks.delivering import Deliverer
 from rookery.base.webhooks.sending import Sender
 from rookery.base.webhooks.targets import VARIABLE, Targets
 from rookery.doors.worker import delivering, living
-from rookery.flows import epcis_telling
 from rookery.flows.capturing import take
-from rookery.flows.epcis_queries import NewQuery, OneQuery, create_query, delete_query
-from rookery.flows.epcis_subscriptions import OneSubscription, delete_subscription
+from rookery.flows.epcis import telling
+from rookery.flows.epcis.queries import NewQuery, OneQuery, create_query, delete_query
+from rookery.flows.epcis.subscriptions import OneSubscription, delete_subscription
 from rookery.terms.errors import Conflict, NotAcceptable, NotFound, Unavailable, Unreadable
 from rookery.tracking.epcis.documents import Sent
 from rookery.tracking.epcis.schema import document_faults
@@ -66,7 +66,7 @@ def desk(record: Record) -> Desk:
 def turns(record: Record, test: bool = False) -> dict[str, Exception]:
     """Turns until there is nothing to do; what failed."""
     failed: dict[str, Exception] = {}
-    while (turned := epcis_telling.turn(desk(record), test)).steps:
+    while (turned := telling.turn(desk(record), test)).steps:
         failed |= turned.failed
     return failed | turned.failed
 
@@ -200,7 +200,7 @@ def test_a_schedule_reports_when_it_is_due_and_says_when_there_was_nothing(world
 def test_what_was_recorded_before_is_told_first_and_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """From initialRecordTime on, in the order of recording, however many steps it takes; what comes meanwhile, and what
     was under way when it began, is not told twice."""
-    monkeypatch.setattr(epcis_telling, "LOOKED_AT", 2)
+    monkeypatch.setattr(telling, "LOOKED_AT", 2)
     epc, record = world.parcel(), world.record
 
     def came(name: str, hours: float) -> None:
@@ -287,7 +287,7 @@ def test_nothing_is_skipped_or_told_twice_whatever_fails_and_whoever_commits_lat
                     conn.execute("insert into public.planted values (%s)", (fault,))
                 count += 1
                 try:
-                    faults += len(epcis_telling.turn(desk(record), False).failed)
+                    faults += len(telling.turn(desk(record), False).failed)
                 except Unavailable:
                     killed += 1
                 if fault:

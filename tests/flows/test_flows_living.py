@@ -13,8 +13,8 @@ from living_cases import AH1, Live, make_live
 from record_cases import NOW
 from tracking_cases import BAG, HOUSE
 
-from rookery.flows import living_facts
 from rookery.flows.capturing import take
+from rookery.flows.living.facts import facts_of
 from rookery.flows.planning import model_of
 from rookery.flows.trackers import place_of
 from rookery.planning.capacity.resources import Prices
@@ -72,7 +72,7 @@ def test_a_parcel_is_worth_what_was_told_or_what_is_in_it(live: Live, more: dict
     """The value of the whole where it was told, else of its items, where all of it was told in one currency."""
     number = live.book(**more)
     with live.record.context() as ctx:
-        facts = living_facts.facts_of(ctx.conn, False, [sscc_uri(number)])
+        facts = facts_of(ctx.conn, False, [sscc_uri(number)])
     assert (facts["value"].item(), facts["currency"].item()) == worth
 
 

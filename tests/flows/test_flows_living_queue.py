@@ -14,8 +14,8 @@ from record_cases import NOW
 from wave_world import TRUCK, VAN, World, feed_zip
 
 from rookery.base.db import Database
-from rookery.flows import living
-from rookery.flows.living_news import in_doubt
+from rookery.flows.living import turning
+from rookery.flows.living.news import in_doubt
 from rookery.flows.trackers import place_of
 from rookery.tracking import chances
 from rookery.tracking.epcis.identifiers import sscc_uri
@@ -63,7 +63,7 @@ def test_a_parcel_that_cannot_be_looked_at_is_set_aside(booked: tuple[Live, str]
     live.turn()
     live.scan(live.blue, number, "accepting", 1, "A")
     live.scan(live.blue, other, "accepting", 1, "A")
-    living.set_aside(live.desk(), False, sscc_uri(number), "DataError")
+    turning.set_aside(live.desk(), False, sscc_uri(number), "DataError")
     assert live.row(number)["look_again_at"] == NOW + timedelta(hours=25)
     assert live.turn(1) == 1
     assert (live.row(number)["status"], live.row(other)["status"]) == ("pre_transit", "picked_up")
@@ -81,7 +81,7 @@ def test_who_is_looked_at_is_looked_up_in_the_outlook_of_then(booked: tuple[Live
         return take(*asked)
 
     monkeypatch.setattr(chances, "take", overtaken)
-    assert living.turn(live.desk(), False, lambda: live.outlook) == 1
+    assert turning.turn(live.desk(), False, lambda: live.outlook) == 1
     assert live.row(number)["policy"] == "newer"
 
 
@@ -90,7 +90,7 @@ def test_nobody_takes_a_turn_while_another_does(booked: tuple[Live, str]):
     live, number = booked
     live.scan(live.blue, number, "accepting", 1, "A")
     with live.record.database.owner() as other, other.transaction():
-        other.execute("select pg_advisory_xact_lock(%s, 0)", (living.TURN,))
+        other.execute("select pg_advisory_xact_lock(%s, 0)", (turning.TURN,))
         assert live.turn() == 0
     assert live.turn() == 1
 
@@ -136,7 +136,7 @@ def test_live_and_test_data_are_looked_at_apart(booked: tuple[Live, str]):
     """A turn of test data leaves live parcels in the queue."""
     live, number = booked
     live.scan(live.blue, number, "accepting", 1, "A")
-    assert living.turn(live.desk(), True, lambda: live.outlook) == 0
+    assert turning.turn(live.desk(), True, lambda: live.outlook) == 0
     assert live.turn() == 1
 
 

@@ -14,8 +14,8 @@ from tracking_cases import HOUSE, World, document, make_world, pack, scan
 from rookery.base.clock import Clock
 from rookery.base.operations import SYSTEM, Who
 from rookery.base.progress import silent
-from rookery.flows import archiving
-from rookery.flows.epcis_captures import Document, capture
+from rookery.flows.archive import archiving
+from rookery.flows.epcis.captures import Document, capture
 from rookery.tracking.archive import Archive
 
 

@@ -13,13 +13,13 @@ import psycopg
 import pytest
 from record_cases import NOW, SHOP, Record, make_record, write_feed
 
-import rookery.flows.outlooks as outlooks_module
+import rookery.flows.living.outlooks as outlooks_module
 from rookery.base.db import Urls
 from rookery.base.jobs import Desk
 from rookery.base.operations import SYSTEM, Who
-from rookery.flows import living, looking_again
-from rookery.flows.outlook_classes import classes_of, never_looked_at, placed, under_way
-from rookery.flows.outlooks import Outlooks
+from rookery.flows.living import looking_again, turning
+from rookery.flows.living.outlook_classes import classes_of, never_looked_at, placed, under_way
+from rookery.flows.living.outlooks import Outlooks
 from rookery.network.live import stamp
 from rookery.network.store import Feeds
 from rookery.planning.outlook import Outlook
@@ -68,7 +68,7 @@ def look(record: Record) -> int:
     """Looks at all that moved, and enters who is to be looked at again; how many parcels were looked at."""
     looked = 0
     while outlooks_of(record).enter_next(desk_of(record), False) | bool(
-        count := living.turn(desk_of(record), False, lambda: outlooks_of(record).current(False))
+        count := turning.turn(desk_of(record), False, lambda: outlooks_of(record).current(False))
     ):
         looked += count
     return looked
@@ -227,10 +227,10 @@ def test_who_is_being_looked_at_under_the_former_outlook_is_looked_at_again(reco
     build(record)
     entering = threading.Thread(target=outlooks_of(record).enter_next, args=(desk_of(record), False))
     with record.database.owner() as turn, turn.transaction():
-        turn.execute("select pg_advisory_xact_lock(%s, 0)", (living.TURN,))
+        turn.execute("select pg_advisory_xact_lock(%s, 0)", (turning.TURN,))
         entering.start()
         waits = "select count(*) from pg_locks where classid = %s and not granted"
-        while turn.execute(waits, (living.TURN,)).fetchone() == (0,):
+        while turn.execute(waits, (turning.TURN,)).fetchone() == (0,):
             assert entering.is_alive()
         turn.execute("update tracking.chances set policy = 'former'")
     entering.join()

@@ -16,8 +16,8 @@ from tracking_cases import HOUSE, scan
 
 from rookery.base.db import Urls
 from rookery.flows.parcels import OneParcel, hand_over
-from rookery.flows.rebooking_acting import act_on
-from rookery.flows.rebooking_ways import REASONS
+from rookery.flows.rebooking.acting import act_on
+from rookery.flows.rebooking.ways import REASONS
 from rookery.terms.errors import Conflict, InvalidInput, NotFound
 
 

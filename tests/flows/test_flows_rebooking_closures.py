@@ -18,8 +18,8 @@ from tracking_cases import HOUSE
 from rookery.base.clock import Clock
 from rookery.base.db import Urls
 from rookery.base.jobs import Desk
-from rookery.flows import rebooking
-from rookery.flows.rebooking import TRIES, rebook_closure
+from rookery.flows.rebooking import acts
+from rookery.flows.rebooking.acts import TRIES, rebook_closure
 from rookery.network.live import stamp
 from rookery.terms.errors import Later
 from rookery.tracking import chances
@@ -303,7 +303,7 @@ def test_a_large_case_is_acted_on_in_parts(town: Town, monkeypatch: pytest.Monke
     """At once only so many are booked on; `left` tells how many nobody tried, and those come first the next time,
     whatever became of the others. The job goes on by itself, each part in a transaction of its own.
     """
-    monkeypatch.setattr(rebooking, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(acts, "MOST_AT_ONCE", 2)
     shipments = town.missed(3)
     last = max(shipments, key=lambda one: one["shipment_id"])
     town.suggest(last, OVER_K)

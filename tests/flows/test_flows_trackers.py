@@ -13,9 +13,9 @@ from record_cases import NOW, RIVAL, SHOP, Record, make_record
 
 from rookery.base.access.keys import create_party
 from rookery.base.operations import Who
-from rookery.flows.asks import Leg
 from rookery.flows.capturing import take
 from rookery.flows.following import Step
+from rookery.flows.quotes.asks import Leg
 from rookery.flows.trackers import place_of, ridden
 from rookery.terms.errors import NotFound
 from rookery.tracking.epcis.documents import Sent

@@ -26,7 +26,7 @@ from rookery.base.access import keys
 from rookery.base.clock import Clock
 from rookery.base.operations import Who
 from rookery.flows.planning import plan
-from rookery.flows.rehearsing import rehearse, setting_of
+from rookery.flows.rehearsals.rehearsing import rehearse, setting_of
 from rookery.flows.scanning import claim_some
 from rookery.flows.waving import plan_wave
 from rookery.network import read_feed, sample_network

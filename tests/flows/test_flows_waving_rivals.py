@@ -17,7 +17,8 @@ from wave_world import TRUCK, VAN, World, feed_zip, meanwhile, on
 from rookery.base.db import Database
 from rookery.base.operations import Context
 from rookery.doors.worker.running import give_back, library, run_worker
-from rookery.flows import wave, wave_look, waving
+from rookery.flows import waving
+from rookery.flows.waves import looking, wave
 from rookery.planning.plans import WaveSettings, tell_outcome
 from rookery.terms.errors import Unavailable
 
@@ -177,7 +178,7 @@ def test_a_wave_that_is_too_slow_has_failed_and_is_not_tried_again(
     """PostgreSQL breaks a statement off: the wave tells so and ends, and the next one gets its turn."""
     world.publish()
     world.order(1)
-    really = wave_look.look
+    really = looking.look
 
     def look(ctx: Context, *rest: Any) -> Any:
         ctx.conn.execute("set local statement_timeout = '1ms'")
@@ -185,7 +186,7 @@ def test_a_wave_that_is_too_slow_has_failed_and_is_not_tried_again(
         return really(ctx, *rest)
 
     with monkeypatch.context() as planted:
-        planted.setattr(wave_look, "look", look)
+        planted.setattr(looking, "look", look)
         done = world.plan()
     assert done.state == "failed" and done.fault is not None and done.fault.startswith("database.too_slow: ")
     assert world.plan().booked == 1
@@ -200,7 +201,7 @@ def test_a_wave_that_was_begun_five_times_is_given_up(world: World, monkeypatch:
         raise Unavailable("database.gone", "planted", "wait")
 
     with monkeypatch.context() as planted:
-        planted.setattr(wave_look, "look", gone)
+        planted.setattr(looking, "look", gone)
         for _ in range(5):
             with pytest.raises(Unavailable):
                 waving.plan_wave(world.desk, plan_id=plan_id)

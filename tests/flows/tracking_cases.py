@@ -75,7 +75,7 @@ class World:
         """Capture events at once; the capture job."""
         content = document(*events)
         with self.record.context(who) as ctx:
-            from rookery.flows.epcis_captures import Document, OneCapture, capture, get
+            from rookery.flows.epcis.captures import Document, OneCapture, capture, get
 
             job = capture(ctx, Document(content, "application/json", **more)).headers["Location"].rsplit("/", 1)[1]
             return msgspec.to_builtins(get(ctx, OneCapture(job)))

@@ -19,7 +19,8 @@ from rookery.base.clock import Clock
 from rookery.base.db import Database
 from rookery.base.jobs import Desk
 from rookery.base.operations import Context, Who
-from rookery.flows import publishing, wave, waving
+from rookery.flows import publishing, waving
+from rookery.flows.waves import wave
 from rookery.network.store import Feeds
 from rookery.orders import booking
 from rookery.planning.plans import PlanRecord

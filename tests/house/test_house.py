@@ -82,12 +82,22 @@ def test_every_room_says_what_it_owns(room):
     assert 3 <= len(page.read_text().splitlines()) <= 60
 
 
-@pytest.mark.parametrize("storey", ["terms", "base", "flows"])
-def test_the_page_of_a_storey_names_its_modules(storey):
-    """The README of a storey that is one flat folder names every module in it."""
+def modules_on(page):
+    """The modules that a storey's page names; in an entry that begins with a folder, also as that folder's."""
+    named = set()
+    for entry in re.split(r"\n(?=\S)", page.read_text()):
+        folder = re.match(r"(?:\w+/(?= ))?", entry).group()
+        for name in re.findall(r"[\w/]+\.py\b", entry):
+            named |= {name, folder + name}
+    return named
+
+
+@pytest.mark.parametrize(("storey", "modules"), [("terms", "*.py"), ("base", "*.py"), ("flows", "**/*.py")])
+def test_the_page_of_a_storey_names_its_modules(storey, modules):
+    """The README of a storey names every module in it, those of flows' folders too."""
     folder = ROOT / "rookery" / storey
-    page = (folder / "README.md").read_text()
-    assert not [path.name for path in folder.glob("*.py") if path.name != "__init__.py" and path.name not in page]
+    there = {path.relative_to(folder).as_posix() for path in folder.glob(modules) if path.name != "__init__.py"}
+    assert not sorted(there - modules_on(folder / "README.md"))
 
 
 def test_every_dependency_is_justified():

@@ -12,7 +12,7 @@ import random_feeds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rookery.flows.living_ground import Ground
+from rookery.flows.living.ground import Ground
 from rookery.flows.planning import model_of, plan
 from rookery.network import place
 from rookery.planning.capacity.resources import Prices

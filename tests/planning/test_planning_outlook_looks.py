@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rookery.planning.outlook as outlooks
-from rookery.flows.living_ground import Ground
+from rookery.flows.living.ground import Ground
 from rookery.flows.planning import model_of
 from rookery.network import place, read_feed, sample_network
 from rookery.orders import check_orders, sample_orders

@@ -135,7 +135,7 @@ def test_a_node_handles_no_more_in_an_hour_than_it_can(make_feed, make_orders) -
         closed=slow,
         really=replace(setting.really, capacity_per_hour=slow.nodes["capacity_per_hour"].fill_null(np.inf)),
     )
-    from rookery.flows.rehearsing import rehearse
+    from rookery.flows.rehearsals.rehearsing import rehearse
 
     outcome = rehearse(queueing, "follow").outcomes[0]
     arrived = np.sort(outcome.delivered_at // 60)

@@ -9,7 +9,7 @@ import twin_cases
 from hypothesis import HealthCheck, Phase, given, settings
 from msgspec.structs import replace
 
-from rookery.flows.rehearsing import rehearse
+from rookery.flows.rehearsals.rehearsing import rehearse
 from rookery.terms.time import NEVER
 from rookery.twin.model import ROUGH
 from rookery.twin.outcome import DELIVERED, UNSENT

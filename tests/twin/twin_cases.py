@@ -9,7 +9,7 @@ import polars as pl
 import random_feeds
 
 from rookery.flows.planning import Plan, plan
-from rookery.flows.rehearsing import Rehearsal, Setting, rehearse, setting_of
+from rookery.flows.rehearsals.rehearsing import Rehearsal, Setting, rehearse, setting_of
 from rookery.terms.frames import Feed, Orders
 
 

@@ -30,7 +30,7 @@ def run(
     from rookery.app import data_folder, open_house
     from rookery.doors.cli import console
     from rookery.doors.cli.words import count_of
-    from rookery.flows import archiving
+    from rookery.flows.archive import archiving
     from rookery.tracking.archive import Archive
 
     with open_house(data_folder(data)) as house, console.progress_bars() as progress:
@@ -53,7 +53,7 @@ def list_months(data: Data = None, as_json: Json = False) -> None:
     """List the archived months: events, the things they name, bytes of their files."""
     from rookery.app import data_folder, open_house
     from rookery.doors.cli import console
-    from rookery.flows import archiving
+    from rookery.flows.archive import archiving
 
     with open_house(data_folder(data)) as house:
         months = archiving.listed(house.database)
@@ -74,7 +74,7 @@ def verify(data: Data = None, as_json: Json = False) -> None:
     """
     from rookery.app import data_folder, open_house
     from rookery.doors.cli import console
-    from rookery.flows import archiving
+    from rookery.flows.archive import archiving
     from rookery.tracking.archive import Archive
 
     with open_house(data_folder(data)) as house, console.progress_bars() as progress:
@@ -101,7 +101,7 @@ def restore(
     """Put an archived month's events back into the database, and drop its files."""
     from rookery.app import data_folder, open_house
     from rookery.doors.cli import console
-    from rookery.flows import archiving
+    from rookery.flows.archive import archiving
     from rookery.tracking.archive import Archive
 
     try:

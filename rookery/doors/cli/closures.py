@@ -14,7 +14,7 @@ from rookery.doors.cli.serve import Data
 
 if TYPE_CHECKING:
     from rookery.base.operations import Context
-    from rookery.flows.closing import Entered
+    from rookery.flows.closures.closing import Entered
     from rookery.network.live import Closure
 
 closure_app = typer.Typer(help="Nodes, lanes and departures shut for a while, and opened again.", no_args_is_help=True)
@@ -70,8 +70,8 @@ def add(
     re-booked at once by the worker of `rookery serve`, unless told not to.
     """
     from rookery.doors.cli import console
-    from rookery.flows import closing
-    from rookery.flows.closing import NewClosure
+    from rookery.flows.closures import closing
+    from rookery.flows.closures.closing import NewClosure
 
     if lane and departure:
         raise typer.BadParameter("it is one of both", param_hint="--lane, --departure")
@@ -144,8 +144,8 @@ def lift(
     """Open again what was closed: the closure counts no more from now on. What was re-booked stays on its new way."""
     from rookery.doors.cli import console
     from rookery.doors.cli.words import safe
-    from rookery.flows import closing
-    from rookery.flows.closing import OneClosure
+    from rookery.flows.closures import closing
+    from rookery.flows.closures.closing import OneClosure
 
     with system(data, test, keep=not dry_run) as ctx:
         lifted = [closing.lift(ctx, OneClosure(closure_id)) for closure_id in _meant(ctx, which)]
@@ -176,7 +176,7 @@ def _meant(ctx: Context, which: str) -> list[str]:
 
 
 def _all(ctx: Context, open: bool) -> list[Closure]:
-    from rookery.flows import closing
+    from rookery.flows.closures import closing
 
     found: list[Closure] = []
     after: str | None = ""

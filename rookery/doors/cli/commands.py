@@ -133,9 +133,9 @@ def plan(
     from rookery.doors.cli.stopping import INTERRUPTED, best_so_far
     from rookery.doors.cli.words import percent
     from rookery.flows.checking import read_plan
-    from rookery.flows.experimenting import read_calibration
     from rookery.flows.planning import PLAN_FOLDER
     from rookery.flows.planning import plan as plan_orders
+    from rookery.flows.rehearsals.experimenting import read_calibration
     from rookery.network import read_feed
     from rookery.orders import read_orders
 

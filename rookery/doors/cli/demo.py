@@ -21,8 +21,8 @@ from rookery.doors.cli.plan_tables import print_plan
 from rookery.doors.cli.twin_tables import print_trials
 from rookery.doors.cli.words import seconds
 from rookery.flows.checking import check
-from rookery.flows.experimenting import Trials, run_experiment
 from rookery.flows.planning import Plan, plan
+from rookery.flows.rehearsals.experimenting import Trials, run_experiment
 from rookery.network import read_feed, sample_network
 from rookery.network.sample import Size
 from rookery.orders import read_orders, sample_orders, write_orders

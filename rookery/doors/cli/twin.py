@@ -11,7 +11,7 @@ import typer
 from rookery.doors.cli.options import Json, examples
 
 if TYPE_CHECKING:
-    from rookery.flows.experimenting import Trials
+    from rookery.flows.rehearsals.experimenting import Trials
     from rookery.twin.model import Experiment
 
 EXAMPLES = examples(
@@ -99,7 +99,7 @@ def twin(
     from rookery.doors.cli import console
     from rookery.doors.cli.twin_tables import print_trials
     from rookery.flows.checking import read_plan
-    from rookery.flows.experimenting import TWIN_FOLDER, run_experiment
+    from rookery.flows.rehearsals.experimenting import TWIN_FOLDER, run_experiment
     from rookery.network import read_feed
     from rookery.orders import read_orders
 
@@ -163,7 +163,7 @@ def _compare(a: Path, b: Path, as_json: bool) -> None:
     """Print what B gave less what A gave."""
     from rookery.doors.cli import console
     from rookery.doors.cli.twin_tables import print_pairs
-    from rookery.flows.experimenting import compare_trials
+    from rookery.flows.rehearsals.experimenting import compare_trials
 
     pairs = compare_trials(a, b)
     if as_json:

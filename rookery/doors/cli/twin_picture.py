@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from rookery.doors.cli.maps import FAINT, INK, PAPER
 from rookery.doors.cli.words import percent
-from rookery.flows.experimenting import Trials
+from rookery.flows.rehearsals.experimenting import Trials
 
 COLOURS = {"follow": "#2a9d8f", "itinerary": "#c8553d", "greedy": "#d08c3f", "reoptimise": "#3d7ea6"}
 MARKS = {"follow": "o", "itinerary": "s", "greedy": "^", "reoptimise": "D"}

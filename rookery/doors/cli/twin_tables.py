@@ -9,8 +9,8 @@ from rich.console import Console
 
 from rookery.doors.cli.plan_tables import table_of
 from rookery.doors.cli.words import count_of, percent, safe, seconds
-from rookery.flows.experimenting import Pair, Trials
-from rookery.flows.rehearsed import Report
+from rookery.flows.rehearsals.experimenting import Pair, Trials
+from rookery.flows.rehearsals.rehearsed import Report
 
 MOST_ROWS = 8
 WORDS = ("", "policy", "service", "node", "kind")

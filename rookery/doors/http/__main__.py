@@ -32,7 +32,7 @@ def application():
     from rookery.app import open_house
     from rookery.doors.http.application import build
     from rookery.doors.http.server import Server
-    from rookery.flows.desks import warm_up
+    from rookery.flows.quotes.desks import warm_up
 
     end_with_parent()
     # acts compute in threads beside the event loop: switched soon, so that an answer waits for no other's computing

@@ -21,8 +21,9 @@ from rookery.base.jobs import Desk
 from rookery.doors.http.telemetry import log
 from rookery.doors.worker.faults import named
 from rookery.doors.worker.signs import MODES, Board
-from rookery.flows import epcis_telling, living
-from rookery.flows.outlooks import Outlooks
+from rookery.flows.epcis import telling
+from rookery.flows.living import turning
+from rookery.flows.living.outlooks import Outlooks
 from rookery.terms.errors import Unavailable
 from rookery.tracking.live_signs import Part
 
@@ -82,8 +83,8 @@ def settle(desk: Desk) -> bool:
             for test in MODES:
                 busy |= outlooks.build(desk, test, at_once=True) is not None
                 busy |= outlooks.enter_next(desk, test)
-                busy |= living.turn(desk, test, partial(outlooks.current, test)) > 0
-                busy |= epcis_telling.turn(desk, test).steps > 0
+                busy |= turning.turn(desk, test, partial(outlooks.current, test)) > 0
+                busy |= telling.turn(desk, test).steps > 0
             if not busy:
                 break
             any_looked = True
@@ -175,7 +176,7 @@ class Live:
             try:
                 for test in MODES:
                     with self._board.busy("subscriptions", test):
-                        turned = epcis_telling.turn(self._desk, test)
+                        turned = telling.turn(self._desk, test)
                     self._board.well("subscriptions", [test])
                     pause = 0.0 if turned.steps else pause
                     for subscription_id, wrong in turned.failed.items():
@@ -204,7 +205,7 @@ class _Mode:
 
     def __init__(self, desk: Desk, test: bool, outlooks: Outlooks, pace: Pace, board: Board):
         self._desk, self._test, self._outlooks, self._pace, self._board = desk, test, outlooks, pace, board
-        self._most, self._faults, self._rests_until = living.MOST, 0, 0.0
+        self._most, self._faults, self._rests_until = turning.MOST, 0, 0.0
         self._taken: Sequence[str] = ()
 
     def turn(self) -> int:
@@ -215,7 +216,7 @@ class _Mode:
         try:
             outlook = partial(self._outlooks.current, self._test)
             with self._board.busy("live", self._test):
-                looked = living.turn(self._desk, self._test, outlook, self._most, self._take)
+                looked = turning.turn(self._desk, self._test, outlook, self._most, self._take)
         except Exception as fault:
             if named(fault) == CONTENDED:
                 self._rests_until = time.monotonic() + self._pace.turn
@@ -223,8 +224,8 @@ class _Mode:
             if isinstance(fault, Unavailable | OperationalError) and named(fault) != TOO_SLOW:
                 raise
             return self._failed(fault)
-        self._most = min(self._most * 2, living.MOST)
-        if self._most == living.MOST:
+        self._most = min(self._most * 2, turning.MOST)
+        if self._most == turning.MOST:
             self._faults = 0
             self._board.well("live", [self._test])
         return looked
@@ -244,6 +245,6 @@ class _Mode:
             self._most //= 2
             return 1
         for epc in self._taken:  # one
-            living.set_aside(self._desk, self._test, epc, named(fault))
+            turning.set_aside(self._desk, self._test, epc, named(fault))
             log(self._desk.clock.now(), "live.set_aside", test=self._test, epc=epc)
         return 1

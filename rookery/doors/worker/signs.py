@@ -21,7 +21,7 @@ from rookery.base.jobs import Desk
 from rookery.base.operations import Context
 from rookery.doors.http.telemetry import log
 from rookery.doors.worker.faults import named
-from rookery.flows.outlooks import Outlooks
+from rookery.flows.living.outlooks import Outlooks
 from rookery.tracking import live_signs
 from rookery.tracking.live_signs import Part, Sign, Waiting
 

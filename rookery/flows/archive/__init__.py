@@ -1,0 +1,1 @@
+"""Old months of events put away as Parquet, and back."""

@@ -1,0 +1,1 @@
+"""Closures entered, listed and lifted, and what one touches."""
