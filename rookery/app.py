@@ -33,6 +33,7 @@ import rookery.flows.public_tracking
 import rookery.flows.publishing
 import rookery.flows.quotes.quoting
 import rookery.flows.rebooking.acts
+import rookery.flows.reordering
 import rookery.flows.scan_codes
 import rookery.flows.scanning
 import rookery.flows.shipments

@@ -16,6 +16,7 @@ import polars as pl
 import psycopg
 
 from rookery.base import sets
+from rookery.base.paging import COUNTED
 from rookery.terms.ids import new_ids
 
 KINDS = (
@@ -52,6 +53,13 @@ _TYPES = {
     "to_all": "boolean",
 }
 
+# Counted in no order: PostgreSQL would sort all of them first. It may pass over news of the other mode.
+WAITING = f"""
+select (select count(*) from (select from base.outbox where test = %(test)s limit {COUNTED}) as few),
+       (select seq from base.outbox where test = %(test)s order by seq limit 1),
+       (select seq from base.outbox where test = %(test)s order by seq desc limit 1)
+"""
+
 
 def add(conn: psycopg.Connection, news: pl.DataFrame) -> int:
     """Put news (NEWS, further columns are left alone) into the outbox, in their rows' order; returns how many.
@@ -69,10 +77,10 @@ def add(conn: psycopg.Connection, news: pl.DataFrame) -> int:
 
 
 def waiting(conn: psycopg.Connection, test: bool) -> tuple[int, int | None, int | None]:
-    """How many pieces of news wait to be spread, and the places of the first and the last; None = of none. As the
-    system.
+    """How many pieces of news wait to be spread (up to COUNTED), and the places of the first and the last; None = of
+    none. As the system.
     """
-    row = conn.execute("select count(*), min(seq), max(seq) from base.outbox where test = %s", (test,)).fetchone()
+    row = conn.execute(WAITING.encode(), {"test": test}).fetchone()
     assert row is not None
     return row
 

@@ -7,6 +7,8 @@ from typing import Annotated, Generic, TypeVar
 
 from msgspec import Meta, Struct
 
+COUNTED = 100_000
+"""What waits is counted up to so many, for whoever watches: this number tells so many or more."""
 Item = TypeVar("Item")
 Limit = Annotated[int, Meta(ge=1, le=1000, description="How many at most.")]
 After = Annotated[str, Meta(max_length=64, pattern=r"^[ -~]*$", description="`next` of the page before.")]

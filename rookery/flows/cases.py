@@ -33,13 +33,16 @@ Kind = Literal[
     "unknown_parcel", "unknown_code",
 ]  # fmt: skip
 State = Literal["open", "acknowledged", "closed"]
+_REFUSED = "; of those `refused` as pieces_apart (GET /cases/{case_id}/parcels) tell the nodes how each piece goes on"
 ACTIONS: dict[Kind, str] = {
-    "closure": "book its parcels on to their moves: POST /cases/{case_id}/act; those without one wait until it is open",
-    "chance_low": "book its parcels on to their moves: POST /cases/{case_id}/act; without one, tell the shipper",
-    "departure_missed": "book its parcels on to their moves: POST /cases/{case_id}/act; ask the node why",
+    "closure": "book its parcels on to their moves: POST /cases/{case_id}/act; those without one wait until it is open"
+    + _REFUSED,
+    "chance_low": "book its parcels on to their moves: POST /cases/{case_id}/act; without one, tell the shipper"
+    + _REFUSED,
+    "departure_missed": "book its parcels on to their moves: POST /cases/{case_id}/act; ask the node why" + _REFUSED,
     "scan_missing": "ask whoever the cause names, a carrier or a node, where the parcels are",
     "dwell": "ask the node to look for it",
-    "wrong_place": "book it on to its move from there: POST /cases/{case_id}/act",
+    "wrong_place": "book it on to its move from there: POST /cases/{case_id}/act" + _REFUSED,
     "damage": "have it inspected, then repacked or sent back; tell the shipper",
     "hold": "settle what its reason names: papers, a payment, customs",
     "unknown_parcel": "see who scanned it: GET /scans/strays; have the parcel booked, or its number corrected",

@@ -40,7 +40,8 @@ class LivePart(Struct, frozen=True):
     """A part of the live side. state: none = no worker gives a sign of life of it; failing: what it does fails now,
     since `since`; behind: something waits, or is being done, since `since`, for too long. fault: the code of the last
     fault, also one that is over. waiting: parcels to be looked at (live), to be looked at again under the present
-    outlook (outlook), news to be spread (webhooks). Instants are real time.
+    outlook (outlook), news to be spread (webhooks); of live and webhooks 100,000 = so many or more. Instants are real
+    time.
     """
 
     part: Part
@@ -61,21 +62,25 @@ class LiveOutlook(Struct, frozen=True):
 
 
 class Backlog(Struct, frozen=True):
-    """What waits, and for how many real seconds the first of it does; null = that is not known."""
+    """What waits, and for how many real seconds the first of it does; null = that is not known. count: up to 100,000,
+    which tells so many or more.
+    """
 
     count: int
     oldest_s: float | None
 
 
 class Undelivered(Struct, frozen=True):
-    """Messages that endpoints did not take yet, and for how many seconds of the network's time the oldest waits."""
+    """Messages that endpoints did not take yet, and for how many seconds of the network's time the oldest waits. count:
+    up to 100,000, which tells so many or more.
+    """
 
     count: int
     oldest_s: float | None
 
 
 class Figures(Struct, frozen=True):
-    """How the live side is, in one mode."""
+    """How the live side is, in one mode. set_aside: parcels that are, up to 100,000, which tells so many or more."""
 
     parts: list[LivePart]
     parcels: Backlog
@@ -201,28 +206,36 @@ def _named(ctx: Context, found: list[Aside]) -> list[AsideParcel]:
 
 
 class AskAgain(Struct, frozen=True, forbid_unknown_fields=True):
-    """Names parcels that are set aside by their numbers; null = all that are."""
+    """Names parcels that are set aside by their numbers; null = all that are and do not wait to be looked at again
+    already, the first 10,000 of them.
+    """
 
     numbers: Annotated[list[Number], Meta(min_length=1, max_length=1000)] | None = None
 
 
 class LookedAgain(Struct, frozen=True):
-    """So many parcels are looked at again; these numbers of what was asked are of none that is set aside."""
+    """So many parcels are looked at again; these numbers of what was asked are of none that is set aside. left: so many
+    more are set aside, and do not wait to be looked at again: ask once more for them. 100,000 = so many or more.
+    """
 
     entered: int
     not_set_aside: list[str]
+    left: int
 
 
 @operation("live.again", kind="command", http="POST /live/again", scope="operator")
 def look_again(ctx: Context, ask: AskAgain) -> LookedAgain:
     """Have parcels that are set aside looked at again now, when what was wrong is mended.
 
-    One at which a look fails once more is set aside again, for another day.
+    At most 10,000 a call: `left` tells how many more there are. One at which a look fails once more is set aside again,
+    for another day.
     """
     numbers = None if ask.numbers is None else list(dict.fromkeys(map(as_issued, ask.numbers)))
     epcs = None if numbers is None else {sscc_uri(number): number for number in numbers}
     with ctx.as_system() as conn:
-        entered = set_aside.enter_again(conn, ctx.who.test, epcs)
+        now = ctx.clock.now()
+        entered = set(set_aside.enter_again(conn, ctx.who.test, epcs, now))
+        left = set_aside.left(conn, ctx.who.test, now)
     note(ctx, "live.again", str(len(entered)))
     others = [] if epcs is None else [number for epc, number in epcs.items() if epc not in entered]
-    return LookedAgain(len(entered), others)
+    return LookedAgain(len(entered), others, left)

@@ -30,7 +30,7 @@ from rookery.flows.following import Followed, Step, follow_openly
 from rookery.flows.parcels import Number, as_issued
 from rookery.flows.quotes.asks import Postal
 from rookery.flows.shipments import Shipment, get_shipments
-from rookery.flows.trackers import NODE, milestone_of, place_of, ridden
+from rookery.flows.trackers import NODE, Milestone, milestone_by_books, milestone_of, place_of, ridden
 from rookery.network.store import Feeds, find_active
 from rookery.terms.errors import NotFound, TooMany
 from rookery.tracking.model import STATUS_INFO, Severity, Status
@@ -39,6 +39,8 @@ from rookery.tracking.texts import Texts, texts_for
 MOST_STEPS = 100
 """Of all that happened to a parcel the last ones are told."""
 _SLOTS = 1 << 18
+_ENDS = ("delivered", "return_to_sender", "cancelled")
+"""What is told of a parcel as it was scanned, though its shipment was cancelled."""
 
 
 class Guesses:
@@ -130,7 +132,8 @@ class PublicStep(Struct, frozen=True):
 
 class PublicTracker(Struct, frozen=True):
     """Where a parcel is, for its recipient. Texts are in `language`, written in `direction`; times are in UTC, and each
-    place has its time zone. steps: the last ones that count, in the order they happened.
+    place has its time zone. promise: null once the shipment was cancelled. steps: the last ones that count, in the
+    order they happened.
     """
 
     number: str
@@ -143,7 +146,7 @@ class PublicTracker(Struct, frozen=True):
     detail_text: str | None
     status_at: datetime | None
     place: PublicPlace | None
-    promise: PublicPromise
+    promise: PublicPromise | None
     legs: list[PublicLeg]
     steps: list[PublicStep]
 
@@ -217,7 +220,7 @@ def _find(ctx: Context, number: str, code: str) -> str | None:
 
 
 def _told(ctx: Context, followed: Followed, shipment: Shipment, texts: Texts) -> PublicTracker:
-    milestone, rides = milestone_of(ctx, followed), ridden(shipment.legs, followed.steps)
+    milestone, rides = _milestone(ctx, followed, shipment), ridden(shipment.legs, followed.steps)
     steps = [step for step in followed.steps if step.counted][-MOST_STEPS:]
     nodes = {node for leg in shipment.legs for node in (leg.from_node, leg.to_node)}
     places = _places(ctx, nodes, {milestone.place, *(step.place for step in steps)}, shipment.feed_id)
@@ -240,10 +243,24 @@ def _told(ctx: Context, followed: Followed, shipment: Shipment, texts: Texts) ->
         detail_text=texts.details[detail] if detail else None,
         status_at=milestone.at,
         place=places.get(milestone.place or ""),
-        promise=_promise(shipment, places, texts),
+        promise=None if shipment.state == "cancelled" else _promise(shipment, places, texts),
         legs=legs,
         steps=[_step(step, places, texts) for step in steps],
     )
+
+
+def _milestone(ctx: Context, followed: Followed, shipment: Shipment) -> Milestone:
+    """Where a parcel is; of a cancelled shipment that it is, unless it was delivered all the same, or goes back: that
+    it was scanned afterwards brings it to nobody. That its sender called it off is told where it was the sender.
+    """
+    milestone = milestone_of(ctx, followed)
+    if shipment.state != "cancelled" or (milestone.status in _ENDS and milestone.by == "event"):
+        return milestone
+    by_sender = ctx.conn.execute(
+        "select from orders.history where order_id = %s and what = 'cancelled' and by_party = party_id",
+        (shipment.order_id,),
+    ).rowcount
+    return milestone_by_books(ctx, followed)._replace(detail="withdrawn" if by_sender else None)
 
 
 def _step(step: Step, places: dict[str, PublicPlace], texts: Texts) -> PublicStep:

@@ -139,6 +139,11 @@ def milestone_of(ctx: Context, followed: Followed) -> Milestone:
     if known is not None and (known != "pre_transit" or followed.parcel_state == "booked"):
         status = msgspec.convert(known, Status)
         return Milestone(status, followed.detail, followed.status_at, followed.place, followed.event_id, "event")
+    return milestone_by_books(ctx, followed)
+
+
+def milestone_by_books(ctx: Context, followed: Followed) -> Milestone:
+    """Where a parcel is by what the books alone say: booked, handed over or cancelled, and when."""
     status, by = _BY_STATE[followed.parcel_state]
     row = ctx.conn.execute(
         "select case state when 'handed_over' then changed_at when 'cancelled' then changed_at else issued_at end"

@@ -82,7 +82,8 @@ def book(
     now: datetime,
     by_party: str,
 ) -> list[str]:
-    """Book orders in one go; returns the ids of the orders booked, no others.
+    """Book orders in one go; returns the ids of the orders booked, no others. Their on_time_probability is what was
+    promised, from now on.
 
     An order that is not in state received any more, or no longer has the version the caller saw, is left as it is, and
     nothing of it is written. shipments, parcels, grants: columns SHIPMENTS, PARCELS, GRANTS (several parcels a
@@ -115,8 +116,13 @@ def book(
     booked_at = pl.lit(now, pl.Datetime("us", "UTC"))
     sets.insert(
         conn, "orders.shipments",
-        shipments.with_columns(state=pl.lit("booked"), booked_at=booked_at, updated_at=booked_at),
-        {**SHIPMENTS, "state": "text", "booked_at": "timestamptz", "updated_at": "timestamptz"},
+        shipments.with_columns(
+            state=pl.lit("booked"), booked_at=booked_at, updated_at=booked_at, promised_chance="on_time_probability"
+        ),
+        {
+            **SHIPMENTS, "promised_chance": "double precision", "state": "text", "booked_at": "timestamptz",
+            "updated_at": "timestamptz",
+        },
     )  # fmt: skip
     sets.insert(
         conn, "orders.parcels",

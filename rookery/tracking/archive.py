@@ -27,6 +27,7 @@ FRESH = timedelta(days=28)
 """What happened since then is archived by nobody: at least the month before the present one is kept."""
 LOCK = 0x61726368  # "arch": held by whoever archives a month, shared by whoever keeps an event that old
 INSTANT: pl.Expr = pl.col("event_at").str.to_datetime(time_unit="us", time_zone="UTC")  # of a batch
+EVERY: pl.Expr = pl.lit(True)
 MARKS = {"mark": pl.Binary, "event_at": AT}
 
 
@@ -94,15 +95,20 @@ class Archive:
             if self.holding(conn).changes == held.changes:
                 return found
 
-    def of_things(self, conn: psycopg.Connection, held: Holding, things: Sequence[str], test: bool) -> pl.DataFrame:
-        """What archived events say of things: a file's columns of epcs, with what was withdrawn since as such."""
+    def of_things(
+        self, conn: psycopg.Connection, held: Holding, things: Sequence[str], test: bool, only: pl.Expr = EVERY
+    ) -> pl.DataFrame:
+        """What archived events say of things: a file's columns of epcs, with what was withdrawn since as such.
+
+        only: which of these rows, of what the file itself tells.
+        """
         wanted = sorted(set(things))
         found = [pl.DataFrame(schema=files.schema_of("epcs"))]
         for one in held.files:
             here = wanted[bisect_left(wanted, one.first) : bisect_right(wanted, one.last)]
             if here and one.kind == "epcs":
                 within = pl.col("epc").is_between(pl.lit(here[0]), pl.lit(here[-1])) & pl.col("epc").is_in(here)
-                found.append(files.read(self._path(one), within & (pl.col("test") == test)))
+                found.append(files.read(self._path(one), "epcs", within & (pl.col("test") == test) & only))
         rows = pl.concat(found)
         gone = self._declared(conn, rows.select(*MARKS).unique())
         if gone.is_empty():
@@ -126,7 +132,7 @@ class Archive:
                     if here:
                         mark = pl.col("mark")
                         within = (mark >= pl.lit(here[0])) & (mark <= pl.lit(here[-1])) & mark.is_in(here)
-                        found.append(files.read(self._path(one), within))
+                        found.append(files.read(self._path(one), "events", within))
         return pl.concat(found).join(marks, on=[*MARKS], how="semi")
 
     def known(self, conn: psycopg.Connection, events: pl.DataFrame, now: datetime) -> list[int]:

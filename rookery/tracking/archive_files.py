@@ -35,6 +35,7 @@ COLUMNS: Mapping[Kind, Mapping[str, str]] = MappingProxyType(
             "test": "boolean", "mark": "bytea", "declared_at": "timestamptz", "hash": "bytea", "event_id": "text",
             "type": "text", "action": "text", "biz_step": "text", "disposition": "text", "read_point": "text",
             "biz_location": "text", "capture_id": "text", "epcs": "integer", "doubt": "text", "body": "jsonb",
+            "batch_no": "bigint",
         },
         "epcs": {
             "event_no": "bigint", "role": "smallint", "place": "integer", "event_at": "timestamptz", "epc": "text",
@@ -45,6 +46,8 @@ COLUMNS: Mapping[Kind, Mapping[str, str]] = MappingProxyType(
     }
 )  # fmt: skip
 """The tables' own columns with their PostgreSQL types; no declaration (-infinity) is null."""
+LATER = frozenset({"batch_no"})
+"""Columns that older files do not have. Where they are null, a row's content is what it was without them."""
 OF_EVENT: Mapping[str, str] = MappingProxyType({"mark": "bytea", "location": "text"})
 """What files of epcs have besides, of the event: its mark, and where it was (bizLocation, else readPoint)."""
 KEYS: Mapping[Kind, str] = MappingProxyType({"events": "mark", "epcs": "epc"})
@@ -97,8 +100,11 @@ def row_text(kind: Kind, alias: str) -> str:
         "timestamptz": "(extract(epoch from nullif({}, '-infinity')) * 1000000)::bigint::text",
         "bytea": "encode({}, 'hex')",
     }
-    parts = [texts.get(told, "{}::text").format(f"{alias}.{name}") for name, told in COLUMNS[kind].items()]
-    return f"concat_ws(chr(31), {', '.join(f'coalesce({part}, chr(30))' for part in parts)})"
+    parts = []
+    for name, told in COLUMNS[kind].items():
+        part = texts.get(told, "{}::text").format(f"{alias}.{name}")
+        parts.append(part if name in LATER else f"coalesce({part}, chr(30))")  # concat_ws leaves out what is null
+    return f"concat_ws(chr(31), {', '.join(parts)})"
 
 
 def content_of(kind: Kind, frame: pl.DataFrame) -> Content:
@@ -110,9 +116,10 @@ def content_of(kind: Kind, frame: pl.DataFrame) -> Content:
             text = text.dt.epoch("us")
         elif told == "bytea":
             text = text.bin.encode("hex")
-        texts.append(text.cast(pl.String).fill_null(_NULL))
+        text = text.cast(pl.String)
+        texts.append(text if name in LATER else text.fill_null(_NULL))
     low = high = 0
-    for row in frame.select(pl.concat_str(texts, separator=_APART)).to_series():
+    for row in frame.select(pl.concat_str(texts, separator=_APART, ignore_nulls=True)).to_series():
         digest = hashlib.md5(row.encode(), usedforsecurity=False).hexdigest()
         low += int(digest[:15], 16)
         high += int(digest[-15:], 16)
@@ -168,7 +175,7 @@ def _write_one(folder: Path, kind: Kind, name: str, frame: pl.DataFrame) -> Writ
     for made in (folder, folder.parent, folder.parent.parent):
         _sync(made)
     sha256, size = digest_of(folder / name)
-    back = read(folder / name)
+    back = read(folder / name, kind)
     keys = back[KEYS[kind]]
     first, last = (key_text(kind, keys[place]) for place in (0, -1))
     return Written(name, kind, back.height, size, sha256, content_of(kind, back), first, last)
@@ -191,11 +198,13 @@ def digest_of(file: Path) -> tuple[bytes, int]:
         raise unreadable(file, fault) from None
 
 
-def read(file: Path, wanted: pl.Expr | None = None) -> pl.DataFrame:
-    """A file's rows, or those wanted. Raises Unavailable when it cannot be read."""
+def read(file: Path, kind: Kind, wanted: pl.Expr | None = None) -> pl.DataFrame:
+    """A file's rows of a kind, or those wanted. Raises Unavailable when it cannot be read."""
     try:
         rows = pl.scan_parquet(file, glob=False)
-        return (rows if wanted is None else rows.filter(wanted)).collect()
+        found = (rows if wanted is None else rows.filter(wanted)).collect()
+        lacking = {name: pl.lit(None, told) for name, told in schema_of(kind).items() if name in LATER}
+        return found.with_columns(**{name: none for name, none in lacking.items() if name not in found.columns})
     except (OSError, pl.exceptions.PolarsError) as fault:
         raise unreadable(file, fault) from None
 

@@ -201,11 +201,16 @@ def history(conn: psycopg.Connection, test: bool, epc: str, after: int, limit: i
 
 def forget(conn: psycopg.Connection, test: bool, now: datetime, most: int) -> int:
     """Forget the chances of parcels that came to an end, or were given up, and were not looked at since for 90 days: so
-    many at most. Returns how many; fewer than `most` = there are no more. Their history stays.
+    many at most, and that they were set aside with them. Returns how many; fewer than `most` = there are no more. Their
+    history stays.
     """
-    return conn.execute(
-        "delete from tracking.chances where test = %(test)s and epc in (select epc from tracking.chances"
+    row = conn.execute(
+        "with gone as (delete from tracking.chances where test = %(test)s and epc in (select epc from tracking.chances"
         " where test = %(test)s and (status in ('delivered', 'cancelled', 'return_to_sender') or why = 'given_up')"
-        " and promised_at < %(old)s and looked_at < %(old)s order by promised_at limit %(most)s)",
+        " and promised_at < %(old)s and looked_at < %(old)s order by promised_at limit %(most)s) returning epc),"
+        " aside as (delete from tracking.set_aside a using gone g where a.test = %(test)s and a.epc = g.epc)"
+        " select count(*) from gone",
         {"test": test, "old": now - KEPT, "most": most},
-    ).rowcount
+    ).fetchone()
+    assert row is not None
+    return row[0]

@@ -12,6 +12,8 @@ import psycopg
 from msgspec import Struct
 from psycopg.rows import class_row
 
+from rookery.base.paging import COUNTED
+
 Part = Literal["live", "outlook", "subscriptions", "webhooks"]
 
 
@@ -32,8 +34,8 @@ class Sign(Struct, frozen=True, kw_only=True):
 
 
 class Waiting(NamedTuple):
-    """What waits in a queue: how much, and the places of the first and of the last; None = nothing does, or it is not
-    known by places.
+    """What waits in a queue: how much (up to COUNTED), and the places of the first and of the last; None = nothing
+    does, or it is not known by places.
     """
 
     much: int
@@ -47,6 +49,14 @@ _WRITE = (
     f" values (%(test)s, {', '.join(f'%({name})s' for name in _NAMES)}) on conflict (part, test) do update set "
     + ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name != "part")
 )
+
+_MOVED = "from tracking.moved where test = %(test)s and not_before is null"
+# Counted in no order: PostgreSQL would sort all of them first. It may pass over what is of the other mode.
+MOVED = f"""
+with few as (select parcels {_MOVED} limit {COUNTED})
+select (select least(coalesce(sum(parcels), 0), {COUNTED})::bigint from few),
+       (select seq {_MOVED} order by seq limit 1), (select seq {_MOVED} order by seq desc limit 1)
+"""
 
 
 def write(conn: psycopg.Connection, test: bool, signs: Iterable[Sign]) -> None:
@@ -64,10 +74,6 @@ def read(conn: psycopg.Connection, test: bool) -> dict[Part, Sign]:
 
 def moved(conn: psycopg.Connection, test: bool) -> Waiting:
     """Parcels that wait to be looked at at once: one that moved twice meanwhile may count twice."""
-    row = conn.execute(
-        "select coalesce(sum(parcels), 0)::bigint, min(seq), max(seq) from tracking.moved"
-        " where test = %s and not_before is null",
-        (test,),
-    ).fetchone()
+    row = conn.execute(MOVED.encode(), {"test": test}).fetchone()
     assert row is not None
     return Waiting(*row)

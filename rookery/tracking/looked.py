@@ -34,7 +34,7 @@ LOOKED: dict[str, Any] = {
     "by_at": AT,  # first instant by which it is delivered with `confidence`
     "promised_at": AT,  # equal is on time; null = nothing was promised
     "confidence": pl.Float64,  # that was promised with it
-    "promised_chance": pl.Float64,  # of being on time when it was booked (on_time_probability); null = not told
+    "promised_chance": pl.Float64,  # of being on time when it was booked, whatever way it has now; null = not told
     "next_departure_id": pl.String,  # its next move as it looks now
     "next_cutoff_at": AT,
     "legs": pl.String,  # legs from here in words, JSON: a list of objects; "[]" = none

@@ -97,17 +97,17 @@ def in_order(seen: pl.DataFrame) -> pl.DataFrame:
     """Events about parcels in the order in which they are folded: by parcel and event time; of one instant, those of a
     batch as they were sent, and otherwise as the trade has it (LIFE), at last as they were recorded.
 
-    seen: epc, at, event_no, status, detail, against, and of the events of one instant party_id and record_at, which
-    tell a batch. An event stands no earlier in LIFE than what its batch tells before it, so that there is one order.
+    seen: epc, at, event_no, status, detail, against, batch_no (null: an event by itself, or nobody knows with what it
+    was sent). An event stands no earlier in LIFE than what its batch tells before it, so that there is one order.
     """
-    batch = ["epc", "at", "party_id", "record_at"]
+    batch = ["epc", "at", "batch_no"]
     place = dict(zip(LIFE, range(len(LIFE))))
     of_detail = pl.when(status="in_transit").then("detail").replace_strict(place, default=None, return_dtype=pl.Int64)
     of_status = pl.col("status").replace_strict(place, default=None, return_dtype=pl.Int64)
     own = pl.when(pl.col("against").is_null()).then(pl.coalesce(of_detail, of_status)).fill_null(-1)
     return (
         seen.sort("epc", "at", "event_no")
-        .with_columns(own=own)
+        .with_columns(own=own, batch_no=pl.col("batch_no").fill_null(-pl.col("event_no")))  # numbers are above 0
         .with_columns(reached=pl.col("own").cum_max().over(batch), nth=pl.int_range(pl.len()).over(batch))
         .sort("epc", "at", "reached", "nth", "own", "event_no")
         .drop("own", "reached", "nth")

@@ -11,7 +11,11 @@ import psycopg
 from msgspec import Struct
 from psycopg.rows import class_row
 
+from rookery.base.paging import COUNTED
 from rookery.tracking import chances
+
+AGAIN = 10_000
+"""So many are entered at most to be looked at again, in one transaction."""
 
 
 class Aside(Struct, frozen=True):
@@ -44,12 +48,18 @@ def forget(conn: psycopg.Connection, test: bool, epcs: Iterable[str]) -> None:
     """These were looked at well."""
     if conn.execute("select from tracking.set_aside where test = %s limit 1", (test,)).fetchone() is None:
         return  # as a rule: nothing is sent along then
-    conn.execute("delete from tracking.set_aside where test = %s and epc = any(%s)", (test, list(epcs)))
+    conn.execute(  # in the order in which others hold them
+        "with looked as (select epc from tracking.set_aside where test = %(test)s and epc = any(%(epcs)s)"
+        " order by epc for update)"
+        " delete from tracking.set_aside a using looked l where a.test = %(test)s and a.epc = l.epc",
+        {"test": test, "epcs": list(epcs)},
+    )
 
 
 def count(conn: psycopg.Connection, test: bool) -> int:
-    """How many are left alone."""
-    row = conn.execute("select count(*) from tracking.set_aside where test = %s", (test,)).fetchone()
+    """How many are left alone, up to COUNTED."""
+    query = f"select count(*) from (select from tracking.set_aside where test = %s limit {COUNTED}) as few"
+    row = conn.execute(query.encode(), (test,)).fetchone()
     assert row is not None
     return row[0]
 
@@ -61,13 +71,26 @@ def page(conn: psycopg.Connection, test: bool, after: str, limit: int) -> list[A
         return cursor.execute(query.encode(), (test, after, limit)).fetchall()
 
 
-def enter_again(conn: psycopg.Connection, test: bool, epcs: Collection[str] | None) -> list[str]:
-    """Have those of these parcels that are left alone, None = all that are, looked at again; returns which."""
+def enter_again(conn: psycopg.Connection, test: bool, epcs: Collection[str] | None, now: datetime) -> list[str]:
+    """Have those of these parcels that are left alone looked at again; None = the first AGAIN of all that do not wait
+    for that already. Returns which.
+    """
+    which = "until_at > %(now)s" if epcs is None else "epc = any(%(epcs)s)"
     rows = conn.execute(
-        "select epc from tracking.set_aside where test = %(test)s and (%(epcs)s::text[] is null or epc = any(%(epcs)s))"
-        " order by epc",
-        {"test": test, "epcs": None if epcs is None else list(epcs)},
+        f"with again as (select epc from tracking.set_aside where test = %(test)s and {which} order by epc"
+        f" limit {AGAIN} for update)"
+        " update tracking.set_aside a set until_at = least(a.until_at, %(now)s) from again"
+        " where a.test = %(test)s and a.epc = again.epc returning a.epc".encode(),
+        {"test": test, "epcs": None if epcs is None else list(epcs), "now": now},
     ).fetchall()
     entered = [epc for (epc,) in rows]
     chances.enter(conn, test, entered)
     return entered
+
+
+def left(conn: psycopg.Connection, test: bool, now: datetime) -> int:
+    """How many are left alone and do not wait to be looked at again, up to COUNTED."""
+    query = f"select from tracking.set_aside where test = %s and until_at > %s limit {COUNTED}"
+    row = conn.execute(f"select count(*) from ({query}) as few".encode(), (test, now)).fetchone()
+    assert row is not None
+    return row[0]

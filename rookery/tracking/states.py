@@ -134,39 +134,39 @@ def history(
 
     def rows(held: Holding) -> pl.DataFrame:
         if archive is None or not held.files:
-            return _dated(conn, sets.read(conn, f"{_UP}, e as ({_LIVE}) {_SEEN}", _HISTORY, asked), held)
-        things = conn.execute(f"{_UP} select distinct thing from up".encode(), asked).fetchall()
+            return _batched(conn, sets.read(conn, f"{UP}, e as ({_LIVE}) {_SEEN}", _HISTORY, asked), held)
+        things = conn.execute(f"{UP} select distinct thing from up".encode(), asked).fetchall()
         past = archive.of_things(conn, held, [thing for (thing,) in things], test)
         given, values = sets.source(past, _PAST)
         also = sql.SQL(_ARCHIVED).format(given=given).as_string(conn)
-        every = sets.read(conn, f"{_UP}, e as ({_LIVE} union all {also}) {_SEEN}", _HISTORY, {**asked, **values})
-        return _dated(conn, every, held, archive)
+        every = sets.read(conn, f"{UP}, e as ({_LIVE} union all {also}) {_SEEN}", _HISTORY, {**asked, **values})
+        return _batched(conn, every, held, archive)
 
     found = judged(rows(NOTHING) if archive is None else archive.steady(conn, rows), involved)
-    return in_order(found) if found["record_at"].count() else found
+    return in_order(found) if "batch_no" in found.columns else found
 
 
-def _dated(
+def _batched(
     conn: psycopg.Connection, found: pl.DataFrame, held: Holding, archive: Archive | None = None
 ) -> pl.DataFrame:
-    """Rows _HISTORY, in event time, with `record_at` of those that say something of a parcel at the same instant as
-    others do: of what happened before or after all else nobody asks when it was recorded.
+    """Rows _HISTORY, in event time; where some say something of a parcel at the same instant as others do, with the
+    `batch_no` of these: of what happened before or after all else nobody asks with what it was sent.
     """
     says = found.filter(pl.col("status").is_not_null())
     tied = says.filter(pl.struct("epc", "at").is_duplicated()).unique("event_no")
     if tied.is_empty():
-        return found.with_columns(record_at=pl.lit(None, _AT))
-    when = sets.read(
+        return found
+    sent = sets.read(
         conn,
-        "select v.event_no, v.record_at from unnest(%(numbers)s::bigint[], %(at)s::timestamptz[]) as g (no, at)"
+        "select v.event_no, v.batch_no from unnest(%(numbers)s::bigint[], %(at)s::timestamptz[]) as g (no, at)"
         " join tracking.events v on v.event_no = g.no and v.event_at = g.at",
-        {"event_no": pl.Int64, "record_at": _AT},
+        {"event_no": pl.Int64, "batch_no": pl.Int64},
         {"numbers": tied["event_no"].to_list(), "at": tied["at"].to_list()},
     )
     old = tied.filter(pl.col("mark").is_not_null()).select("mark", event_at="at")
     if archive is not None and not old.is_empty():
-        when = pl.concat([when, archive.events(held, old).select("event_no", "record_at")])
-    return found.join(when, on="event_no", how="left", maintain_order="left")
+        sent = pl.concat([sent, archive.events(held, old).select("event_no", "batch_no")])
+    return found.join(sent, on="event_no", how="left", maintain_order="left")
 
 
 _HISTORY: dict[str, Any] = {
@@ -179,7 +179,7 @@ _PAST = {
     "detail": "text", "party_id": "text", "standing": "smallint", "withdrawn": "boolean", "doubt": "boolean",
     "location": "text", "mark": "bytea", "parcel_id": "text",
 }  # fmt: skip
-_UP = (
+UP = (
     "with recursive up (root, thing, from_at, until_at, via) as ("
     "   select epc collate \"C\", epc collate \"C\", '-infinity'::timestamptz, 'infinity'::timestamptz,"
     '     array[]::text[] collate "C" from unnest(%(epcs)s::text[]) as g (epc)'

@@ -42,8 +42,9 @@ def add(
     # numbers are drawn in the order of sending, and rows kept in that of their marks, so that two that keep the same
     # events at once wait for each other in one direction
     kept = sql.SQL(
-        "insert into tracking.events (event_no, record_at, party_id, test, capture_id, {names})"
-        " overriding system value select event_no, %(now)s, %(party)s, %(test)s, %(capture)s, {names}"
+        "insert into tracking.events (event_no, batch_no, record_at, party_id, test, capture_id, {names})"
+        " overriding system value"
+        " select event_no, min(event_no) over (), %(now)s, %(party)s, %(test)s, %(capture)s, {names}"
         " from (select nextval('tracking.events_event_no_seq') as event_no, {names} from {rows} order by i) numbered"
         " order by mark"
         " on conflict (mark, declared_at, event_at) do nothing"

@@ -50,6 +50,14 @@ class Subscription(Struct, frozen=True, kw_only=True):
     due_at: datetime | None
     until_place: int | None
     told: bool
+    come_to: datetime | None = None
+
+    @property
+    def next_since(self) -> datetime:
+        """What it is told next was recorded since then. It follows from its own events and times alone: when it looked
+        would tell when other parties' events came.
+        """
+        return self.come_to or self.initial_record_time or self.created_at
 
     @property
     def times(self) -> Schedule | None:
@@ -232,7 +240,7 @@ def move(conn: psycopg.Connection, now: Subscription) -> None:
     conn.execute(
         "update tracking.subscriptions set place = %(place)s, recalled_at = %(recalled_at)s,"
         " recalled_no = %(recalled_no)s, due_at = %(due_at)s, until_place = %(until_place)s, told = %(told)s,"
-        " rests_until = null where subscription_id = %(subscription_id)s",
+        " come_to = %(come_to)s, rests_until = null where subscription_id = %(subscription_id)s",
         {name: getattr(now, name) for name in Subscription.__struct_fields__},
     )
 
@@ -254,24 +262,6 @@ def rest(conn: psycopg.Connection, subscription_id: str, until: datetime) -> Res
             " returning query_name, endpoint_id, had.rests_until is not null as again",
             {"id": subscription_id, "until": until},
         ).fetchone()
-
-
-def looked_at_since(conn: psycopg.Connection, held: Subscription, now: datetime) -> datetime:
-    """The record time from which on there is something left for a subscription to look at; `now` where there is not."""
-    if held.recalled_at is not None:
-        return held.recalled_at
-    row = conn.execute(
-        "select min(e.record_at) from ("
-        "     (select event_nos, event_ats from tracking.arrivals where test = %(test)s and place > %(place)s"
-        "       order by place limit 1)"
-        "   union all"
-        "     (select event_nos, event_ats from tracking.arrivals where test = %(test)s and place is null"
-        "       order by seq limit 1)) a,"
-        "   unnest(a.event_nos, a.event_ats) as k (event_no, event_at)"
-        " join tracking.events e on e.event_no = k.event_no and e.event_at = k.event_at",
-        {"test": held.test, "place": held.place},
-    ).fetchone()
-    return now if row is None or row[0] is None else row[0]
 
 
 def _one(conn: psycopg.Connection, where: str, values: Sequence[Any]) -> Subscription | None:

@@ -127,6 +127,8 @@ class Live:
         loaded = np.flatnonzero(state["state"] == LOADED)  # what went the wrong way may be, long before the cut-off
         off = loaded[~rows.runs[state["row"][loaded]]]
         state["state"][off], state["back"][off] = WAITING, -1
+        # legs told meanwhile were sought from where that leads
+        _, state["leg"][off] = self._begins(off, state["node"][off])
         state["next_at"][loaded] = rows.depart[state["row"][loaded]]
         self._choose(np.flatnonzero(state["state"] == WAITING), at)
 

@@ -5,12 +5,13 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from rookery.base.db import Cluster, account
+from rookery.base.db import Cluster, account, warden
 from rookery.base.db.binaries import programs
 from rookery.terms.errors import Conflict, Unavailable
 
@@ -116,16 +117,69 @@ def test_whoever_leaves_last_stops_it(data):
         assert one(again, "select a from kept") == 7
 
 
-def test_it_goes_on_when_rookery_is_killed(data):
-    """After kill -9 of the only user, the next one attaches to the PostgreSQL that runs, and ends it."""
+def hold(data):
+    """A user in a process of its own, that has begun."""
     user = subprocess.Popen([sys.executable, "-c", HOLD, data], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert user.stdout is not None and user.stdout.readline() == b"up\n"
-    before = (data / "postgres" / "postmaster.pid").read_text().split()[0]
-    user.kill()
-    user.communicate()
+    return user
+
+
+def until_ended(data):
+    """Returns when no process of PostgreSQL lives."""
+    over = time.monotonic() + 60
+    while not warden.ended(data / "run"):
+        assert time.monotonic() < over, "it goes on"
+
+
+def test_it_ends_with_its_last_user_though_killed(data):
+    """After kill -9 of whoever started it, it goes on for another user; after kill -9 of that it is shut down."""
+    first, second = hold(data), hold(data)
+    before = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
+    first.kill()
+    first.communicate()
+    with Cluster(data) as third:
+        assert number(third) == before
+        do(third, "create table kept as select 7 as a")
+    assert not warden.ended(data / "run")
+    second.kill()
+    second.communicate()
+    until_ended(data)
     with Cluster(data) as after:
-        assert str(number(after)) == before
-    assert not (data / "postgres" / "postmaster.pid").exists()
+        assert one(after, "select a from kept") == 7
+        assert not warden.ended(data / "run")
+    assert warden.ended(data / "run")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_whoever_comes_while_it_ends_finds_it_whole(data, again):
+    """A start right after kill -9 of the last user takes it up or starts it again, and it ends with this one too."""
+    if again:
+        Cluster(data, changed=QUICK).start().stop()
+    last = hold(data)
+    last.kill()
+    last.communicate()
+    with Cluster(data, changed=QUICK) as after:
+        assert one(after, "select 7") == 7
+    until_ended(data)
+
+
+class Interrupted(BaseException):
+    """What a signal raises, wherever the program is."""
+
+
+def test_a_start_that_is_interrupted_leaves_nothing(data):
+    """After the launch, before the first connection: what was begun is ended before the fault goes on."""
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "database: starting":
+            raise Interrupted
+
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            Cluster(data, changed=QUICK, progress=interrupt).start()
+        assert warden.ended(data / "run")
+    with Cluster(data, changed=QUICK) as cluster:
+        assert one(cluster, "select 7") == 7
 
 
 def test_it_is_mended_after_its_own_death(started):

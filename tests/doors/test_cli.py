@@ -376,6 +376,30 @@ def test_a_stopped_command_leaves_nothing(tmp_path, signum):
     assert not list(tmp_path.iterdir())
 
 
+TWICE = """
+import signal
+from rookery.doors.cli.stopping import Stopped, uninterrupted, watch_signals
+watch_signals()
+try:
+    with uninterrupted():
+        signal.raise_signal(signal.SIGTERM)
+        print("whole")
+    print("never")
+except Stopped as stopped:
+    print(stopped.signum)
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGINT)
+    print("cleaned up")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are a POSIX matter")
+def test_what_the_first_signal_begins_no_other_interrupts():
+    """What must be whole is finished before the program is stopped; then more signals change nothing."""
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "whole\n15\ncleaned up\n"), done.stderr
+
+
 def test_a_fault_of_ours_is_one_sentence(tmp_path):
     """A broken installation ends with 70 and says how to see where; the traceback comes only when asked for."""
     code = "import sys; sys.modules['polars'] = None; sys.argv = ['rookery', 'validate', 'feed']\n"

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,13 +86,18 @@ def processes(data: Path) -> set[int]:
     return found
 
 
-def serve(data: Path, port: int) -> subprocess.Popen[bytes]:
-    """`rookery serve` in a process of its own, ready."""
+def begin(data: Path, port: int) -> subprocess.Popen[bytes]:
+    """`rookery serve` in a process of its own."""
     command = [sys.executable, "-m", "rookery.doors.cli.main", "serve", "--port", str(port), "--json"]
     with (data / "serve.log").open("ab") as log:
-        started = subprocess.Popen(
+        return subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, "ROOKERY_HOME": str(data)}
         )
+
+
+def serve(data: Path, port: int) -> subprocess.Popen[bytes]:
+    """The same, ready."""
+    started = begin(data, port)
     assert started.stdout is not None
     line = started.stdout.readline()
     assert line, (data / "serve.log").read_text()[-2000:]
@@ -124,3 +130,48 @@ def test_nothing_is_left_of_a_server_that_was_killed(data: Path):
     finally:
         for number in processes(data):
             os.kill(number, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks processes up in /proc")
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_server_that_is_stopped_while_it_starts(data: Path, signum: signal.Signals):
+    """From the moment PostgreSQL lives: two signals in a row, or a kill before there is any other process."""
+    started = begin(data, 0)
+    try:
+        until((data / "postgres" / "postmaster.pid").exists, "PostgreSQL does not come")
+        for _ in range(2):
+            started.send_signal(signum)
+        told, _ = started.communicate()
+        assert (told, started.returncode) == (b"", 143 if signum == signal.SIGTERM else -9)
+        until(lambda: not processes(data), "some are still there")
+        said = (data / "serve.log").read_text()
+        assert ("Stopped" in said) == (signum == signal.SIGTERM) and "ignored" not in said
+    finally:
+        for number in processes(data):
+            os.kill(number, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks processes up in /proc")
+def test_a_door_that_is_still_starting_ends_when_it_is_told(data: Path):
+    """SIGTERM as soon as its worker process is there, which serves nobody yet: it need not be killed."""
+    log = data / "door.log"
+    with Cluster(data, changed=THROW_AWAY), log.open("wb") as said:
+        command = [sys.executable, "-m", "rookery.doors.http", "127.0.0.1", "0", str(data)]
+        door = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+        try:
+            until(lambda: bool(children(door.pid)), "no worker process comes")
+            door.terminate()
+            assert door.wait(ENDS_S) == 0
+            assert log.read_text() == ""
+        finally:
+            door.kill()
+
+
+def children(parent: int) -> list[str]:
+    """The processes that one started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdecimal() and f"\nPPid:\t{parent}\n" in (entry / "status").read_text():
+                found.append(entry.name)
+    return found

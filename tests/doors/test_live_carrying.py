@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from rookery.doors.cli.live.carrying import BATCH, SENT, batches
+from rookery.doors.cli.live.carrying import BATCH, SENT, TROUBLE, batches
+from rookery.twin.model import SHARES
 from rookery.twin.sending import Muddle, muddle
 
 
@@ -28,3 +29,8 @@ def test_a_batch_tells_things_in_the_order_in_which_they_happened():
         assert batch["carrier"].n_unique() == 1 and batch.height <= BATCH
         told = [(at, places.get(code, 3)) for at, code in batch.select("at", "code").iter_rows()]
         assert told == sorted(told)
+
+
+def test_everything_that_can_go_wrong_does_in_the_demo():
+    """No trouble that the twin knows of is left out of the demo's world."""
+    assert [name for name in SHARES if getattr(TROUBLE, name) == 0] == []

@@ -35,6 +35,14 @@ def test_what_fails_is_told_at_once_and_what_is_behind_after_a_minute():
     assert trouble.line(told(outlook="failing", live="behind"), 1e6).startswith("The live side fails: keeping the")
 
 
+def test_a_wave_that_nobody_plans_is_told_at_once():
+    """While a wave is waited for, no sign of life of any worker is told without patience: time stands still."""
+    nobody = told(live="none", outlook="none", subscriptions="none", webhooks="none")
+    assert Trouble().line(nobody, 5.0) == ""
+    assert "time stands still" in Trouble().line(nobody, 5.0, planning=True)
+    assert Trouble().line(told(live="behind"), 5.0, planning=True) == ""
+
+
 def test_the_page_has_one_line_more_while_there_is_trouble():
     """On the page it stands beneath the header, in the lines at their end; without trouble there is none."""
     figures = Figures(Wanted(Path("demo-live")))

@@ -66,7 +66,7 @@ def test_a_case_tells_what_to_do_next_to_whoever_runs_the_network(record: Record
     assert {*ACTIONS} == {*get_args(Kind)}
     [case_id] = look(record, a=CLOSED)
     told = record.do("cases.get", HOUSE, case_id=case_id)
-    assert f"POST /cases/{case_id}/act" in told["action"]
+    assert f"POST /cases/{case_id}/act" in told["action"] and "pieces_apart" in told["action"]
     assert record.do("cases.list", HOUSE)["data"] == [told]
     assert record.do("cases.get", SHOP, case_id=case_id)["action"] is None
     assert record.do("cases.close", HOUSE, case_id=case_id, why="settled")["action"] is None

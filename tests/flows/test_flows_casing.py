@@ -216,7 +216,7 @@ def test_a_small_closure_swallows_no_other_cases(room: Room):
     """
     thin = {"closures": ["clo_x"], "closures_thin": ["clo_x"], "closed_departures": ["BC1"]}
     room.judge(a=MISSED | thin | {"chance": 0.5, "chance_before": 0.5})
-    assert room.cases() == {("chance_low", "parcel:urn:p:a"): 1, MISSED_HB1: 1}
+    assert room.cases() == {("chance_low", MISSED_HB1[1]): 1, MISSED_HB1: 1}
 
 
 def test_a_missed_departure_is_the_closures_where_it_touches_that_run(room: Room):

@@ -77,6 +77,34 @@ def test_a_job_ends_where_the_database_refuses_or_the_program_fails(world: World
     assert isinstance(running.value.__context__, Unavailable)
 
 
+def test_a_document_is_kept_where_the_program_is_at_fault(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Its sender is told, and once the program is mended the job is done again; of a document that is itself at fault
+    nothing is kept.
+    """
+    parcel, before = world.parcel(), _documents(world)
+    with monkeypatch.context() as planted, pytest.raises(KeyError):
+        planted.setattr(captures, "take", _raising(KeyError("secret")))
+        later(world, document(scan("departing", 2, parcel)), world.blue)
+    [job] = _documents(world) - before
+    with world.record.context(world.blue) as ctx:
+        told = get(ctx, OneCapture(job))
+    assert (told.running, told.success, [error.title for error in told.errors]) == (False, False, ["internal"])
+    desk = jobs.Desk(world.record.database, Clock(lambda: world.record.now), world.record.parts)
+    capture_later(desk, job, "False")
+    with world.record.context(world.blue) as ctx:
+        done = get(ctx, OneCapture(job))
+    assert (done.success, done.added, done.errors) == (True, 1, [])
+    later(world, b'{"type"', world.blue)
+    assert _documents(world) == before
+
+
+def _documents(world: World) -> set[str]:
+    """The captures whose documents are kept."""
+    with world.record.context() as ctx:
+        rows = ctx.conn.execute("select capture_id from tracking.captures where content is not null").fetchall()
+    return {capture_id for (capture_id,) in rows}
+
+
 def _deep(levels: int) -> Any:
     return [_deep(levels - 1)] if levels else 1
 

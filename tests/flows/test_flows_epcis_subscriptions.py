@@ -450,38 +450,87 @@ def test_a_subscriber_is_told_once_that_its_query_cannot_be_looked_at(world: Wor
     assert receiver.heard[0].headers["content-type"] == "application/json"
 
 
-def test_a_subscription_tells_from_when_on_it_has_something_to_look_at(world: World) -> None:
-    """First initialRecordTime, then when the first was recorded that it has not looked at, else the present."""
+def come_to(world: World, *made: dict[str, Any]) -> list[datetime]:
+    """How far subscriptions say that they have come; listed and looked up they say the same."""
+    listed = {one["subscriptionID"]: one for one in world.record.do("epcis.subscriptions.list", query_name="mine")}
+    for one in made:
+        ask = {"query_name": "mine", "subscription_id": one["subscriptionID"]}
+        assert world.record.do("epcis.subscriptions.get", **ask) == listed[one["subscriptionID"]]
+    return [datetime.fromisoformat(listed[one["subscriptionID"]]["minRecordTime"]) for one in made]
+
+
+def test_a_subscription_tells_how_far_it_has_come(world: World) -> None:
+    """First initialRecordTime or its beginning, then when the last was recorded that it was told, by schedule at least
+    when the last report was due; what waits, also where it was archived, changes nothing."""
     record, epc = world.record, world.parcel()
     since = record.now
     world.capture(world.blue, scan("departing", 9, epc))
     record.now += timedelta(hours=1)
+    began = record.now
     daily = subscribe(world, schedule={"hour": "9"}, initialRecordTime=since.isoformat())
     stream = subscribe(world)
-
-    def told(made: dict[str, Any]) -> str:
-        one = {"query_name": "mine", "subscription_id": made["subscriptionID"]}
-        return world.record.do("epcis.subscriptions.get", **one)["minRecordTime"]
-
-    def at(moment: datetime) -> str:
-        return moment.isoformat().replace("+00:00", "Z")
-
-    assert daily["minRecordTime"] == at(since) and stream["minRecordTime"] == at(record.now)
+    assert come_to(world, daily, stream) == [since, began]
     record.now += timedelta(hours=1)
     came = record.now
     world.capture(world.blue, scan("arriving", 8, epc))
     record.now += timedelta(minutes=1)
-    assert (told(daily), told(stream)) == (at(since), at(came))
+    assert come_to(world, daily, stream) == [since, began]
     turns(record)
-    assert (told(daily), told(stream)) == (at(since), at(record.now))
-    record.now = (record.now + timedelta(days=1)).replace(hour=9, minute=0)
+    assert come_to(world, daily, stream) == [since, came]
+    due = (record.now + timedelta(days=1)).replace(hour=9, minute=0)
+    record.now = due + timedelta(minutes=7)
     turns(record)
-    assert told(daily) == at(record.now)
-    record.now += timedelta(hours=1)
+    assert come_to(world, daily, stream) == [due, came]
     world.capture(world.blue, scan("departing", 7, epc))
-    later = record.now
-    record.now += timedelta(hours=1)
-    assert told(daily) == at(later)
+    with record.database.owner() as conn:
+        conn.execute("update tracking.arrivals set event_nos = array[0]")  # as one that the record holds no more
+    record.now += timedelta(days=1)
+    assert come_to(world, daily, stream) == [due, came]
+
+
+def test_how_far_a_subscription_has_come_tells_nothing_of_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever other parties capture, whether it still waits or was looked at, step by step, when it began or later:
+    a subscriber is told the times of its own events and reports."""
+    monkeypatch.setattr(telling, "LOOKED_AT", 1)
+    record, mine, others = world.record, world.parcel(), world.parcel(RIVAL)
+
+    def others_come() -> None:
+        record.now += timedelta(minutes=11, microseconds=1234)
+        world.capture(world.blue, scan("storing", 1, others), scan("departing", 2, others))
+
+    record.now += timedelta(days=10)  # behind all that other tests record
+    since = record.now
+    for _ in range(3):
+        others_come()
+    record.now = began = record.now + timedelta(minutes=5)
+    made = [
+        subscribe(world),
+        subscribe(world, initialRecordTime=since.isoformat()),
+        subscribe(world, schedule={"hour": "5"}, initialRecordTime=since.isoformat()),
+    ]
+    says = [began, since, since]
+
+    def all_say(says: list[datetime]) -> None:
+        while True:
+            assert come_to(world, *made) == says
+            if not telling.turn(desk(record), False).steps:
+                break
+
+    all_say(says)
+    for _ in range(3):
+        others_come()
+        all_say(says)
+    record.now += timedelta(minutes=1)
+    own = record.now
+    world.capture(world.blue, scan("departing", 3, mine))
+    others_come()
+    turns(record)
+    all_say([own, own, since])
+    due = (record.now + timedelta(days=1)).replace(hour=5, minute=0, second=0, microsecond=0)
+    record.now = due - timedelta(minutes=5)
+    others_come()  # when the report is due already
+    turns(record)
+    all_say([own, own, due])
 
 
 def test_what_is_captured_while_a_worker_runs_reaches_the_subscriber(world: World, receiver: Receiver) -> None:

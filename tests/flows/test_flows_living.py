@@ -405,6 +405,54 @@ def test_what_is_called_off_has_no_chance_any_more(booked: tuple[Live, str]):
         assert (row["due_scan"], row["look_again_at"]) == (None, None)
 
 
+def test_what_is_scanned_of_a_cancelled_shipment_gives_it_no_chance(booked: tuple[Live, str]):
+    """Cancelled by an operator while it travels, and scanned on after that: it ends at the cancel, and stays ended; it
+    is in no list and no case. That it was delivered all the same keeps no promise.
+    """
+    live, number = booked
+    live.at(4)
+    live.scan(live.blue, number, "arriving", 1, "A")
+    live.scan(live.blue, number, "inspecting", 3, "A", disposition="damaged")
+    live.turn()
+    assert live.row(number)["chance"] == 0.625 and live.row(number)["detail"] == "damaged"
+    assert [(one["kind"], one["state"]) for one in live.rows("cases")] == [("damage", "open")]
+    live.record.do("shipments.cancel", HOUSE, shipment_id=live.row(number)["shipment_id"])
+
+    def looks(status: str) -> None:
+        assert live.turn() == 1
+        row = live.row(number)
+        told = [row[name] for name in ("chance", "expected_at", "node_id", "due_scan", "look_again_at", "legs")]
+        assert (row["status"], row["why"], told) == (status, "ended", [None] * 5 + [[]])
+        for unknown in (False, True):
+            assert live.record.do("chances.list", HOUSE, unknown=unknown)["data"] == []
+        assert [(one["state"], one["closed_why"]) for one in live.rows("cases")] == [("closed", "ended")]
+
+    looks("cancelled")
+    misrouted = {"rookery:status": "in_transit", "rookery:detail": "misrouted"}
+    live.scan(live.blue, number, "arriving", 5, "H", **misrouted)
+    looks("cancelled")
+    live.scan(live.red, number, "inspecting", 6, "B", disposition="damaged")
+    looks("cancelled")
+    live.scan(live.red, number, "holding", 7, "B")
+    looks("cancelled")
+    assert live.past(number) == [(0.625, None), (None, "ended")]
+    told = live.record.do("trackers.get", number=number)
+    assert (told["status"], told["now"]["chance"], told["now"]["why"]) == ("on_hold", None, "ended")
+    assert told["notices"] == ["the parcel is cancelled, and was scanned all the same"]
+    live.scan(live.red, number, "receiving", 8, "B")
+    looks("delivered")
+
+
+def test_a_shipper_s_cancelled_parcel_that_is_scanned_stays_ended(booked: tuple[Live, str]):
+    """Cancelled before anybody had it, and its label is used all the same."""
+    live, number = booked
+    live.record.do("shipments.cancel", shipment_id=live.row(number)["shipment_id"])
+    live.turn()
+    live.scan(live.blue, number, "arriving", 1, "A")
+    assert live.turn() == 1
+    assert [live.row(number)[name] for name in ("status", "chance", "why")] == ["cancelled", None, "ended"]
+
+
 def test_what_is_on_hold_loses_time(booked: tuple[Live, str]):
     """It could go on from now at best, and is looked at again every hour."""
     live, number = booked

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from living_cases import AH1, Live, make_live
 from record_cases import NOW
+from tracking_cases import HOUSE
 from wave_world import TRUCK, VAN, World, feed_zip
 
 from rookery.base.db import Database
@@ -181,6 +182,28 @@ def test_shippers_hear_of_milestones_and_of_promises_in_doubt(booked: tuple[Live
     [first] = [data for kind, key, data in _news(live) if key == number and data.get("detail") == "departed"]
     assert first["at"] == "2026-03-02T17:54:00Z"
     assert (first["promised_at"], first["place"]) == ("2026-03-03T22:59:00Z", place_of("A"))
+
+
+def test_of_a_cancelled_shipment_only_its_end_is_news(live: Live):
+    """That it is cancelled, once, whatever is scanned; then that it was delivered all the same, and no chance of it."""
+    number = live.book()
+    live.look_out()
+    live.turn()
+    _hear(live, "pty_shop")
+    live.scan(live.blue, number, "arriving", 1, "A")
+    live.turn()
+    live.record.do("shipments.cancel", HOUSE, shipment_id=live.row(number)["shipment_id"])
+    live.turn()
+    for step, hours in (("departing", 9), ("arriving", 20), ("receiving", 30)):
+        live.scan(live.blue, number, step, hours, None if step == "receiving" else "A")
+        live.turn()
+    told = [(kind, data["status"], data["detail"], data["chance"]) for kind, _, data in _news(live)]
+    assert [one[:2] + one[3:] for one in told] == [
+        ("parcel.milestone", "in_transit", 0.625),
+        ("parcel.milestone", "cancelled", None),
+        ("parcel.milestone", "delivered", None),
+    ]
+    assert told[1][2] is None
 
 
 def test_news_of_a_chance_do_not_flutter():

@@ -63,3 +63,28 @@ def test_what_stands_for_a_day_is_found_when_it_has(early):
     assert "dwell" in {one["kind"] for one in early.rows("cases")}
     again = early.row(number)["look_again_at"]
     assert again is not None and again > NOW + timedelta(hours=31, minutes=1)
+
+
+@pytest.mark.parametrize(("lane", "minutes", "aboard"), [("AB", 300, 0.0), ("AH", 120, 0.5)])
+def test_nothing_is_aboard_what_nobody_had_it_take(
+    lane: str, minutes: int, aboard: float, make_urls: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """One that missed AH1 is suggested to leave with X1 in the evening. As long as nobody books it on it stands there
+    when that has left; but a later run of the lane it was booked on may have taken it along.
+    """
+    slow = living_cases.SLOW
+    lanes = f"{slow['lanes.csv']}AB,A,B,truck,BLUE,general\n"
+    monkeypatch.setitem(slow, "lanes.csv", lanes)
+    monkeypatch.setitem(slow, "departures.csv", f"{departures(0)}X1,{lane},daily,21:00,0,{minutes},,9\n")
+    with make_live(make_urls, tmp_path) as made:
+        number = made.book()
+        made.look_out()
+        made.turn()
+        made.scan(made.blue, number, "accepting", 9.5, "A")
+        made.turn()
+        row = made.row(number)
+        assert (row["chance"], row["off_plan"], row["next_departure_id"]) == (1.0, True, "X1")
+        made.at(13)
+        made.turn()
+        row = made.row(number)
+        assert (row["chance"], row["next_cutoff_at"]) == (aboard, NOW + timedelta(hours=33))

@@ -97,6 +97,16 @@ def test_two_parties_that_tell_of_one_instant_are_put_in_the_order_of_the_trade(
     assert [one.detail for one in world.follow(epc).steps] == ["arrived", "damaged"]
 
 
+def test_batches_that_come_while_the_clock_stands_still_are_two(world: World):
+    """A party that hands in twice at one and the same time of a simulated clock handed in two batches: the order of the
+    trade counts between them, not which came first.
+    """
+    epc = world.parcel()
+    for event in (scan("inspecting", 3, epc, place="H", **DAMAGED), scan("arriving", 3, epc, place="H")):
+        world.capture(world.blue, event)
+    assert end(world, epc) == ("on_hold", "damaged")
+
+
 def test_putting_in_and_taking_out_at_one_instant_follow_the_document(world: World):
     """A parcel put into a bag and taken out of it in one minute lies in no bag, the other way round it does."""
     for n, (first, lies) in enumerate((("ADD", False), ("DELETE", True))):

@@ -20,6 +20,7 @@ from rookery.flows.trackers import place_of
 from rookery.terms.errors import NotFound, TooMany
 from rookery.tracking.epcis.documents import Sent
 from rookery.tracking.epcis.identifiers import sscc_uri
+from rookery.tracking.texts import languages
 
 OPS = Who("pty_ops", "key_ops", frozenset({"operator"}))
 NAMES = ("A,A,", "H,H,", "B,B,")
@@ -93,6 +94,32 @@ def test_events_show_as_steps_at_places_of_the_network_alone(record: Record):
     assert (told["text"], told["detail_text"]) == ("Ihr Paket ist unterwegs.", "Es ist an diesem Ort angekommen.")
     legs = [(leg["departed_at"], leg["arrived_at"]) for leg in told["legs"]]
     assert legs == [("2026-03-02T17:00:00Z", "2026-03-02T20:00:00Z"), (None, None)]
+
+
+@pytest.mark.parametrize(("who", "detail"), [(SHOP, "withdrawn"), (OPS, None)])
+def test_a_cancelled_shipment_is_neither_on_its_way_nor_promised(record: Record, who: Who, detail: str | None):
+    """Though it was scanned before or after: its recipient reads that it was cancelled, and that its sender called it
+    off where it did, in every language; that it was delivered or goes back all the same is told as it was scanned.
+    """
+    shipment = record.book("C")
+    number = shipment["parcels"][0]["number"]
+    record.now = NOW + timedelta(hours=2)
+    if who is OPS:
+        scan(record, number, "arriving", 1, readPoint={"id": place_of("A")})
+    record.do("shipments.cancel", who, shipment_id=shipment["shipment_id"])
+    record.now = NOW + timedelta(hours=9)
+    scan(record, number, "arriving", 4, readPoint={"id": place_of("H")})
+    for language, texts in languages().items():
+        told = public(record, number, language=language)
+        assert (told["status"], told["severity"], told["detail"]) == ("cancelled", "problem", detail)
+        assert told["text"] == texts.statuses["cancelled"]
+        assert told["detail_text"] == (detail and texts.details[detail])
+        assert (told["status_at"], told["place"], told["promise"]) == ("2026-03-02T10:00:00Z", None, None)
+    assert public(record, number)["steps"][-1]["detail"] == "arrived"
+    end = ("receiving", {}) if detail else ("shipping", {"disposition": "returned"})
+    scan(record, number, end[0], 5, **end[1])
+    told = public(record, number)
+    assert (told["status"], told["promise"]) == ("delivered" if detail else "return_to_sender", None)
 
 
 def test_a_place_that_the_active_network_lost_is_told_by_the_one_it_was_planned_on(record: Record, tmp_path):

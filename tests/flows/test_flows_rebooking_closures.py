@@ -81,6 +81,28 @@ def test_undoing_ends_with_the_first_cut_off(town: Town) -> None:
     assert town.way(one) == ["AH1 02", "HK1 03", "KB1 03"] and told["replan"]["undone"] == 0
 
 
+def test_undoing_puts_nobody_on_legs_it_cannot_reach(town: Town) -> None:
+    """Who was booked on from where its former route does not lead stays on the new way, as it stands there or rides
+    from there; once it is on the former route it is put back.
+    """
+    standing, riding, back = town.missed(3)
+    onward = [leg("HB1", 4, from_node="W", lane_id="WB")]
+    left = NOW + timedelta(hours=22, minutes=45)
+    on = {"node_id": None, "riding_departure_id": "XW1", "riding_depart_at": left}
+    ride = leg("HK1", 3, departure_id="XW1", lane_id="XW", from_node="X", to_node="W", cutoff_at=left, depart_at=left)
+    for one in (standing, riding, back):
+        town.suggest(one, onward, node_id="W")
+    town.suggest(riding, [ride, *onward], **on)
+    done = town.rebook(standing, riding, back)
+    assert done["replan"]["done"] == 3
+    town.suggest(back, onward, node_id="H")
+    told = town.undo(done)
+    assert town.reasons(told) == {
+        standing["shipment_id"]: "off_route", riding["shipment_id"]: "off_route", back["shipment_id"]: None,
+    }  # fmt: skip
+    assert town.way(standing) == ["HB1 04"] and town.way(back) == ["AH1 02", "HB1 03"]
+
+
 def test_undoing_needs_the_former_seats(town: Town) -> None:
     """Whose former seat somebody else has by now, or whose former departure is cancelled, stays on the new way."""
     first, second, third = town.missed(3)
@@ -334,3 +356,24 @@ def test_undoing_waits_for_what_was_observed_to_be_looked_at(town: Town) -> None
     assert town.way(one) == ["AH1 02", "HK1 03", "KB1 03"]
     town.suggest(one, OVER_K)
     assert town.undo(done)["replan"]["undone"] == 1 and town.way(one) == ["AH1 02", "HB1 03"]
+
+
+def test_what_was_booked_on_without_hope_is_no_less_in_trouble(town: Town) -> None:
+    """What was promised at booking counts, whatever way a parcel is booked on since: on one by which it comes too late
+    for certain it is in a case of its own once no closure gathers it.
+    """
+    live = Live(town.record, town.blue, town.red)
+    one = town.book()
+    live.numbers.append(one["parcels"][0]["number"])
+    promised = one["on_time_probability"]
+    town.record.now = NOW + timedelta(days=2, hours=23)
+    town.arrive(*one["epcs"], hours=70.5)
+    town.suggest(one, [leg("HB1", 6)], chance=0.0)
+    assert town.rebook(one)["replan"]["done"] == 1
+    assert town.record.do("shipments.get", shipment_id=one["shipment_id"])["on_time_probability"] == 0.0
+    live.look_out()
+    live.turn()
+    assert town.rows("select kind, state, parcels, worst_chance from tracking.cases where kind = 'chance_low'") == [
+        ("chance_low", "open", 1, 0.0)
+    ]
+    assert promised >= one["confidence"]

@@ -8,14 +8,22 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 from record_cases import ADA, NOW, RIVAL, SHOP
 from tracking_cases import BAG, HOUSE, STRANGER, World, make_world, pack, scan
 
+from rookery.base.clock import Clock
 from rookery.base.db import Urls
 from rookery.base.operations import Who
+from rookery.base.progress import silent
+from rookery.flows.archive import archiving
 from rookery.terms.errors import Changed, Conflict, NotFound
+from rookery.tracking.archive import Archive
 from rookery.tracking.epcis.identifiers import sscc_uri
+
+CARRYING = Who(SHOP.party_id, "key_shop_carrying", frozenset({"courier"}))
 
 
 @pytest.fixture
@@ -98,13 +106,106 @@ def test_what_its_shipper_or_a_stranger_says_keeps_nobody_from_cancelling(world:
     assert cancel(world, made) == "cancelled"
 
 
+def test_a_shipper_that_carries_its_own_parcels_is_a_courier_too(world: World):
+    """What it scans with the key of one who carries is under way; what it packs as a shipper is not."""
+    made, [epc] = book(world)
+    world.capture(SHOP, scan("departing", 1, epc))
+    assert readdress(world, made) == "booked"
+    world.capture(CARRYING, scan("accepting", 2, epc))
+    refusal(readdress, world, made)
+    refusal(cancel, world, made)
+
+
+@pytest.mark.parametrize("step", ["void_shipping", "receiving"])
+def test_what_its_shipper_says_after_a_courier_frees_nothing(world: World, step: str):
+    """A courier has what it scanned, whatever the shipper tells of it then; nor is it delivered by that."""
+    made, [epc] = book(world)
+    world.capture(world.blue, scan("accepting", 1, epc))
+    world.capture(SHOP, scan(step, 2, epc))
+    refusal(cancel, world, made)
+    assert cancel(world, made, HOUSE) == "cancelled"
+
+
+def test_what_is_told_is_what_its_tracker_tells(world: World):
+    """Of one instant as of many: the status, and since when."""
+    made, [first, second] = book(world, pieces=2)
+    world.capture(world.blue, scan("departing", 1, first))
+    world.record.now += timedelta(minutes=1)
+    world.capture(world.blue, scan("accepting", 1, first))  # the order of the trade, not that of coming, counts
+    world.capture(world.red, scan("receiving", 5, second), scan("receiving", 7, second))
+    trackers = [world.follow(epc) for epc in (first, second)]
+    assert [one.status for one in trackers] == ["in_transit", "delivered"]
+    assert [fault.message for fault in refusal(cancel, world, made).faults] == [
+        f"{one.number}: it was {one.status} at {one.status_at:%Y-%m-%dT%H:%MZ}" for one in trackers
+    ]
+
+
+def test_what_its_sender_has_back_an_operator_cancels(world: World):
+    """Delivered to its sender is returned, not delivered; its shipper still asks an operator."""
+    made, [epc] = book(world)
+    back = scan("shipping", 2, epc, disposition="returned")
+    world.capture(world.blue, scan("accepting", 1, epc), back, scan("receiving", 9, epc))
+    assert world.follow(epc).status == "return_to_sender"
+    assert refusal(cancel, world, made).faults[0].message.endswith("it was return_to_sender at 2026-03-02T17:00Z")
+    assert cancel(world, made, HOUSE) == "cancelled"
+
+
+def test_however_often_a_parcel_was_scanned_its_history_is_not_read(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Of what is known to be announced alone no event is read, of all else one at most."""
+    read: list[int] = []
+    execute = psycopg.Cursor.execute
+
+    def counted(cursor: Any, query: Any, *more: Any, **options: Any) -> Any:
+        done = execute(cursor, query, *more, **options)
+        told = query.as_string() if isinstance(query, sql.Composable) else str(query)
+        if "event_epcs" in told and not told.startswith(("insert", "update")):
+            read.append(done.rowcount)
+        return done
+
+    made, [epc] = book(world)
+    world.capture(world.blue, scan("commissioning", 0, epc))
+    monkeypatch.setattr(psycopg.Cursor, "execute", counted)
+    assert readdress(world, made) == "booked" and read == []
+    for who, few in (SHOP, 0), (world.blue, 1):
+        with monkeypatch.context() as uncounted:
+            uncounted.setattr(psycopg.Cursor, "execute", execute)
+            world.capture(who, *(scan("departing", 1 + n / 100, epc) for n in range(300)))
+        if few:
+            refusal(cancel, world, made)
+        else:
+            assert readdress(world, made) == "booked"
+        assert read == [few]
+        read.clear()
+
+
+def test_what_was_scanned_long_ago_is_looked_for_in_the_archive(world: World):
+    """A courier's scans that lie in files hold a parcel, themselves or by way of its bag, unless they were withdrawn
+    since; its shipper's do not.
+    """
+    (one, [direct]), (two, [bagged]), (three, [own]) = (book(world) for _ in range(3))
+    event = scan("accepting", 1, direct, eventID="urn:uuid:0190a3f0-0000-7000-8000-000000000002")
+    world.capture(world.blue, event)
+    world.capture(HOUSE, pack(1, BAG, bagged, **{"rookery:status": "pre_transit"}), scan("departing", 9, BAG))
+    world.capture(SHOP, scan("departing", 1, own))
+    world.record.now += timedelta(days=95)
+    clock = Clock(lambda: world.record.now)
+    archiving.run(world.record.database, clock, world.record.parts[Archive].folder, 1, silent, lambda seconds: None)
+    assert world.count("event_epcs") == 0
+    assert refusal(cancel, world, one).faults[0].message.endswith("it was picked_up at 2026-03-02T09:00Z")
+    assert refusal(cancel, world, two).faults[0].message.endswith("it was in_transit at 2026-03-02T17:00Z")
+    assert cancel(world, three) == "cancelled"
+    world.capture(world.blue, event | {"errorDeclaration": {"declarationTime": "2026-03-02T10:00:00Z"}})
+    assert cancel(world, one) == "cancelled"
+
+
 def test_a_scan_that_was_withdrawn_keeps_nobody_from_cancelling(world: World):
-    """An event that was declared wrong counts no more."""
+    """An event that was declared wrong counts no more, also where the shipper's own say that the parcel moves."""
     made, [epc] = book(world)
     event = scan("accepting", 1, epc, eventID="urn:uuid:0190a3f0-0000-7000-8000-000000000001")
     world.capture(world.blue, event)
     refusal(cancel, world, made)
     world.capture(world.blue, event | {"errorDeclaration": {"declarationTime": "2026-03-02T10:00:00Z"}})
+    world.capture(SHOP, scan("departing", 3, epc))
     assert cancel(world, made) == "cancelled"
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from rookery.base.db import Database
 from rookery.base.operations import SYSTEM, Who
-from rookery.tracking import chances
+from rookery.tracking import chances, set_aside
+from rookery.tracking.chances_unknown import UNKNOWN, unknown_chances
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 TEST = Who(SYSTEM.party_id, SYSTEM.key_id, SYSTEM.scopes, test=True)
@@ -167,3 +168,65 @@ def test_what_lacks_a_policy_is_found_by_an_index(fresh_database: Database):
         query = f"explain select from tracking.chances where test = false and {chances.UNDER_WAY} and why = 'no_policy'"
         plan = "".join(line for (line,) in conn.execute(query.encode()))
     assert "chances_without_policy" in plan
+
+
+def test_a_page_of_unknown_chances_reads_its_own_rows_alone(fresh_database: Database):
+    """However many there are: the index has them in the list's order, for whoever runs the network too."""
+    known = [{"parcel_id": f"k{n:04}", "chance": 0.5} for n in range(2000)]
+    with acting(fresh_database) as conn:
+        chances.write(conn, False, rows(*known, *({"parcel_id": f"u{n:04}"} for n in range(2000))), NOW)
+    with fresh_database.owner() as owner:
+        owner.execute("analyze tracking.chances")
+    asked = {"test": False, "after": "u0999", "limit": 11}
+    with acting(fresh_database, Who("pty_ops", "key", frozenset({"operator"}))) as conn:
+        row = conn.execute(f"explain (analyze, format json) {UNKNOWN}".encode(), asked).fetchone()
+        page = unknown_chances(conn, False, "u0999", 11)
+    assert row is not None
+    [limit] = [node for node in nodes(row[0][0]["Plan"]) if node["Node Type"] == "Limit"]
+    [scan] = [node for node in nodes(limit) if node.get("Relation Name") == "chances"]
+    assert scan["Index Name"] == "chances_under_way"
+    assert scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0) == 11
+    assert not [node for node in nodes(limit) if "Sort" in node["Node Type"]]
+    assert [one.parcel_id for one in page] == [f"u{n:04}" for n in range(1000, 1011)]
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """A plan's nodes, this one first."""
+    return [plan, *(node for part in plan.get("Plans", []) for node in nodes(part))]
+
+
+def test_that_a_parcel_was_set_aside_is_forgotten_with_its_chance(fresh_database: Database):
+    """In its mode alone; of one that is under way both stay, whatever their age."""
+    parcels = [{"parcel_id": "ended", "status": "delivered"}, {"parcel_id": "goes_on"}]
+    for who in (SYSTEM, TEST):
+        with acting(fresh_database, who) as conn:
+            chances.write(conn, who.test, rows(*parcels), NOW)
+            for epc in ("ended", "goes_on"):
+                set_aside.put(conn, who.test, epc, "DataError", NOW)
+    later = NOW + chances.KEPT + timedelta(seconds=1)
+    with acting(fresh_database) as conn:
+        assert chances.forget(conn, False, later, 9) == 1
+        assert [one.epc for one in set_aside.page(conn, False, "", 9)] == ["goes_on"]
+        assert chances.forget(conn, False, later, 9) == 0
+    with acting(fresh_database, TEST) as conn:
+        assert set_aside.count(conn, True) == 2
+
+
+def test_all_that_are_set_aside_are_entered_some_at_a_time(fresh_database: Database):
+    """Each call goes on where the one before ended, tells how many are left, and enters none a second time."""
+    with acting(fresh_database) as conn:
+        conn.execute(
+            "insert into tracking.set_aside (epc, test, at, until_at, fault)"
+            " select 'p' || n, false, %s, %s, 'DataError' from generate_series(1, 2 * %s + 5) n",
+            (NOW, NOW + chances.ASIDE, set_aside.AGAIN),
+        )
+        calls = []
+        for _ in range(4):
+            entered = set_aside.enter_again(conn, False, None, NOW)
+            calls.append((len(entered), set_aside.left(conn, False, NOW)))
+        assert calls == [(10_000, 10_005), (10_000, 5), (5, 0), (0, 0)]
+        row = conn.execute("select count(distinct epc), count(*) from tracking.moved, unnest(epcs) epc").fetchone()
+        assert row == (20_005, 20_005)
+        assert set_aside.enter_again(conn, False, ["p7", "none"], NOW) == ["p7"]  # who is named is entered in any case
+        set_aside.put(conn, False, "p7", "DataError", NOW)
+        assert set_aside.enter_again(conn, False, None, NOW) == ["p7"]  # it failed once more

@@ -103,18 +103,23 @@ Told = tuple[str | None, str | None, str | None]
 """Status, detail, why it does not count."""
 SEEN: dict[str, Any] = {
     "epc": pl.String, "at": pl.Datetime("us", "UTC"), "event_no": pl.Int64, "status": pl.String, "detail": pl.String,
-    "against": pl.String, "party_id": pl.String, "record_at": pl.Datetime("us", "UTC"),
+    "against": pl.String, "batch_no": pl.Int64,
 }  # fmt: skip
 
 
-def recorded(batches: Sequence[Sequence[Told]], hours: Any = lambda batch, nth: 0) -> pl.DataFrame:
-    """Events of one parcel, as if the batches, each as it was sent, had been captured in this order; in any order."""
+def recorded(
+    batches: Sequence[Sequence[Told]], hours: Any = lambda batch, nth: 0, together: bool = True
+) -> pl.DataFrame:
+    """Events of one parcel, as if the batches, each as it was sent, had been captured in this order; in any order.
+
+    together: it is known what was sent with what.
+    """
     rows = []
     for number, batch in enumerate(batches):
+        first = len(rows) + 1
         for nth, (status, detail, against) in enumerate(batch):
             at = BEGIN + timedelta(hours=hours(number, nth))
-            captured = BEGIN + timedelta(days=1, seconds=number)
-            rows.append(("p", at, len(rows) + 1, status, detail, against, f"party{number % 2}", captured))
+            rows.append(("p", at, len(rows) + 1, status, detail, against, first if together else None))
     random.Random(len(rows)).shuffle(rows)
     return pl.DataFrame(rows, schema=SEEN, orient="row")
 
@@ -154,8 +159,16 @@ def test_of_one_instant_a_batch_stands_as_it_was_sent(batches, instants):
     ordered = in_order(seen)
     assert sorted(ordered.rows()) == sorted(seen.rows())
     assert ordered["at"].is_sorted()
-    for _, mine in ordered.group_by("at", "party_id", "record_at"):
+    for _, mine in ordered.group_by("at", "batch_no"):
         assert mine["event_no"].is_sorted()
+
+
+@given(st.lists(st.sampled_from(MEANINGS), min_size=1, max_size=6))
+def test_of_what_nobody_knows_with_what_it_was_sent_the_order_of_the_trade_counts(meanings):
+    """Events kept before their batches were: their numbers follow no order in which they were sent."""
+    ordered = in_order(recorded([[(status, detail, None) for status, detail in meanings]], together=False))
+    places = [LIFE.index(words_of(*one)) for one in ordered.select("status", "detail").iter_rows()]
+    assert places == sorted(places)
 
 
 @given(batches_of, st.randoms())

@@ -82,9 +82,27 @@ def test_a_closure_of_a_node_where_it_merely_stands_matters_only_where_the_chanc
     stands = {"closures": ["clo_1"], "closures_stood": ["clo_1"], "chance": 0.5, "chance_before": 0.5}
     found = causes(
         closure.find, stands | {"off_plan": True}, stands | {"chance_before": 0.97}, stands | {"why": "no_way"},
-        stands | {"closures_stood": []},
+        stands | {"closures_stood": []}, stands | {"chance": 0.96, "chance_before": 0.99},
     )  # fmt: skip
-    assert found == [None, "closure:clo_1", "closure:clo_1", "closure:clo_1"]
+    assert found == [None, "closure:clo_1", "closure:clo_1", "closure:clo_1", None]
+
+
+@pytest.mark.parametrize(
+    ("row", "stays"),
+    [
+        ({"chance": 0.96}, False),
+        ({"chance": 0.94}, True),
+        ({"chance": None, "why": "no_way"}, True),
+        ({"chance": 0.96, "closures_stood": []}, True),
+        ({"closures": [], "chance": 0.5}, False),
+    ],
+)
+def test_what_waits_at_a_shut_node_leaves_the_case_once_it_is_booked_around(row: dict[str, Any], stays: bool):
+    """Booked on a leg that leaves after the closure with the chance that was promised, it is in no trouble though it
+    stands there still; who is to leave while it is shut stays.
+    """
+    stands = {"closures": ["clo_1"], "closures_stood": ["clo_1"]}
+    assert lasts(closure.RULE, "closure:clo_1", stands | row) is stays
 
 
 def test_chance_low_opens_below_the_margin_only():
@@ -109,6 +127,23 @@ def test_what_rides_a_late_departure_has_one_cause():
     late = {**RIDING, "chance": 0.4, "at": LEFT + timedelta(minutes=40)}
     found = causes(chance_low.find, late, late, {**RIDING, "chance": 0.4})
     assert found == ["departure:HB1@2026-03-02T19:00Z"] * 2 + ["parcel:p3"]
+
+
+def test_what_one_departure_did_has_one_cause():
+    """A departure that nothing was heard of when it should have left, or come, or that was missed, is the cause for all
+    that were to go by it; before it is to leave, and where something else is overdue, each parcel is its own.
+    """
+    standing, riding = {"chance": 0.5, "overdue": True}, {**RIDING, "chance": 0.5, "overdue": True}
+    rows = [
+        standing, standing, riding, {"chance": 0.5, "at": CUT + timedelta(minutes=1)}, {"chance": 0.5},
+        {**standing, "booked_depart_at": NOW + timedelta(hours=1)},
+        {**standing, "booked_departure_id": None, "booked_depart_at": None, "booked_cutoff_at": None},
+    ]  # fmt: skip
+    hb1 = "departure:HB1@2026-03-02T19:00Z"
+    assert causes(chance_low.find, *rows) == [hb1] * 4 + ["parcel:p5", "parcel:p6", "parcel:p7"]
+    reasons = chance_low.find(looked(*rows), NOW)["reason"].to_list()
+    assert reasons[0] == reasons[1] and "HB1@2026-03-02T19:00Z was not heard of" in reasons[0]
+    assert "is overdue" in reasons[2] and "was missed" in reasons[3] and "fell to 50 %" in reasons[4]
 
 
 def test_no_way_left_is_a_chance_too_low():
@@ -389,8 +424,8 @@ def test_reasons_tell_how_many_and_where():
     strays = [{"party_id": "pty_blue", "epc": "urn:e", "number": "123", "scans": n, "since": None} for n in (1, 2)]
     found = unknown_parcel.find(pl.DataFrame(strays, schema=unknown_parcel.STRAYS), NOW)
     assert found["reason"].to_list() == [
-        "pty_blue scanned 123 1 time: no parcel of its has that number.",
-        "pty_blue scanned 123 2 times: no parcel of its has that number.",
+        "pty_blue scanned 123 1 time: none of its parcels has that number.",
+        "pty_blue scanned 123 2 times: none of its parcels has that number.",
     ]
     codes = [{"party_id": "pty_blue", "code": "ZZ", "scans": n, "since": None} for n in (1, 2)]
     assert unknown_code.find(pl.DataFrame(codes, schema=unknown_code.UNMAPPED), NOW)["reason"].to_list() == [

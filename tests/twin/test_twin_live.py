@@ -323,24 +323,50 @@ def test_who_is_booked_anew_from_a_wrong_place_goes_on_from_there(feed: Feed, bo
     assert gone.select("departure", "at").row(0) == (leg[2], rows.depart[row])
 
 
-def test_what_lies_at_a_wrong_door_is_not_taken_along_by_what_does_not_run(feed: Feed, booked):
-    """Loaded the wrong way long before that leaves, a parcel stays where the node closes, and leaves later."""
-    trouble = Trouble(misrouted_share=0.5)
-    twin, scans, loaded = live(feed, booked, trouble), [], []
+STRAYS = Trouble(misrouted_share=0.5)
+
+
+def at_a_wrong_door(feed: Feed, booked) -> tuple[str, int, str, int, str]:
+    """A parcel that is loaded the wrong way long before that leaves: number, minute, departure, when and whence."""
+    twin, scans, loaded = live(feed, booked, STRAYS), [], []
     for minute in range(BEGIN + 60, BEGIN + 2 * DAY, 60):
         scans.append(twin.advance(minute))
         loaded.append(twin.truth().filter(pl.col("state") == "loaded").select("number", since=pl.lit(minute)))
-    left = pl.concat(scans).filter(pl.col("code") == "departed").select("number", "at", "node")
+    left = pl.concat(scans).filter(pl.col("code") == "departed").select("number", "at", "node", "departure")
     lies = pl.concat(loaded).join_asof(
         left, left_on="since", right_on="at", by="number", strategy="forward", check_sortedness=False
     )
-    long = lies.filter(pl.col("at") > pl.col("since") + 180)
-    number, at, leaves, node = long.select("number", "since", "at", "node").row(0)
-    twin = live(feed, booked, trouble)
+    return lies.filter(pl.col("at") > pl.col("since") + 180).select("number", "since", "departure", "at", "node").row(0)
+
+
+def test_what_lies_at_a_wrong_door_is_not_taken_along_by_what_does_not_run(feed: Feed, booked):
+    """Loaded the wrong way long before that leaves, a parcel stays where the node closes, and leaves later."""
+    number, at, _, leaves, node = at_a_wrong_door(feed, booked)
+    twin = live(feed, booked, STRAYS)
     twin.advance(at)
     twin.close(closed(feed, node_id=node, from_at=at, until_at=leaves + 60), at)
     gone = twin.advance(LONG).filter((pl.col("code") == "departed") & (pl.col("number") == number))
     assert gone["node"][0] == node and gone["at"][0] >= leaves + 60
+
+
+def test_what_was_booked_on_while_at_a_wrong_door_rides_that_when_the_door_closes(feed: Feed, booked):
+    """Told new legs from where it stands, as nobody knows that it is loaded, a parcel that is taken out of what does
+    not run waits for the first of them, and leaves once its cut-off has come.
+    """
+    number, at, wrong, leaves, node = at_a_wrong_door(feed, booked)
+    twin = live(feed, booked, STRAYS)
+    twin.advance(at)
+    rows, names = twin.rolling.rows, pl.Series(feed.departures["departure_id"])
+    others = ways(feed).filter(pl.col("frm") == node, pl.col("departure") != wrong)["departure"]
+    fits = names.gather(rows.departure).is_in(others.implode()).to_numpy() & rows.runs & (rows.cutoff > leaves + DAY)
+    row = int(np.flatnonzero(fits)[rows.cutoff[fits].argmin()])
+    leg = (number, 0, names[int(rows.departure[row])], int(rows.scheduled[row]))
+    twin.tell(pl.DataFrame([leg], schema=BOOKINGS, orient="row"))
+    assert twin.truth().filter(pl.col("number") == number)["state"].item() == "loaded"
+    twin.close(closed(feed, departure_id=wrong, from_at=at, until_at=leaves + 60), at)
+    assert number not in twin.astray()
+    gone = twin.advance(LONG).filter((pl.col("code") == "departed") & (pl.col("number") == number))
+    assert gone["node"][0] == node and gone["at"][0] >= rows.cutoff[row]
 
 
 def test_what_was_saved_before_anything_went_astray_is_taken_up(feed: Feed, booked, tmp_path: Path):

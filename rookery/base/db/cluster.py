@@ -5,8 +5,8 @@ can open, and by password.
     data/pgpass     the passwords (0600)    data/postgres.conf   an operator's own settings
 
 `start.lock` in data/run is held while somebody starts or stops it; `use.lock` is shared by all who use it, and whoever
-leaves last stops it. Locks end with their holders, also after kill -9; PostgreSQL then goes on, and the next start
-takes it up.
+leaves last stops it. Locks end with their holders, also after kill -9: `watch.lock`, shared by all who use it too, is
+what the warden waits for, which then stops it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Cluster:
         self.folder, self.run = self.data / "postgres", self.data / "run"
         self._patience_s, self._progress, self._changed = patience_s, progress, changed or {}
         self._postmaster = Postmaster(self.folder, self.run)
-        self._using: int | None = None
+        self._using: tuple[int, ...] = ()
 
     def start(self) -> Cluster:
         """Starts PostgreSQL, or attaches to the one that runs; returns when it takes connections.
@@ -56,7 +56,7 @@ class Cluster:
         The first start makes the cluster. Raises Conflict (root finds no way, passwords gone, a folder open to others),
         NotFound (no programs) and Unavailable (it did not come up; the last lines of its log are told).
         """
-        if self._using is None:
+        if not self._using:
             found = programs(self.folder)
             runs_as = account.choose(self.data, self.folder, found)
             # whoever it runs as must pass through; what lies inside is closed by itself
@@ -64,26 +64,26 @@ class Cluster:
             self.run.mkdir(exist_ok=True, mode=0o700)
             runs_as.give(self.run)
             _refuse_open(self.run)
-            using = locks.open_lock(self.run / "use.lock")
+            self._using = tuple(locks.open_lock(self.run / f"{name}.lock") for name in ("use", "watch"))
             try:
-                self._come_up(using, found, runs_as)
-            except BaseException:
-                os.close(using)
+                self._come_up(found, runs_as)
+            except BaseException:  # stopped while it came up, too: what was begun is ended
+                self.stop()
                 raise
-            self._using = using
         return self
 
     def mend(self) -> bool:
         """Starts PostgreSQL again when it died while it was used here; whether it had died. Raises as start() does."""
-        if self._using is None or not self._postmaster.ended():
+        if not self._using or not self._postmaster.ended():
             return False
         found = programs(self.folder)
-        self._come_up(self._using, found, account.choose(self.data, self.folder, found))
+        self._come_up(found, account.choose(self.data, self.folder, found))
         return True
 
-    def _come_up(self, using: int, found: Path, runs_as: account.Account) -> None:
+    def _come_up(self, found: Path, runs_as: account.Account) -> None:
         with locks.exclusive(self.run / "start.lock"):
-            locks.share(using)
+            for lock in self._using:
+                locks.share(lock)
             passwords = secrets.password_file(self.data, (secrets.SUPERUSER, OWNER), self.folder)
             if not self.folder.exists():
                 self._make(found, runs_as, passwords)
@@ -93,15 +93,16 @@ class Cluster:
 
     def stop(self) -> None:
         """Leaves; when nobody else uses it, PostgreSQL is shut down (fast, then at once)."""
-        if self._using is None:
+        if not self._using:
             return
-        using, self._using = self._using, None
+        using, self._using = self._using, ()
         try:
             with locks.exclusive(self.run / "start.lock"):
-                if locks.try_exclusive(using):
+                if locks.try_exclusive(using[0]):
                     self._postmaster.shut_down()
         finally:
-            os.close(using)
+            for lock in using:
+                os.close(lock)
 
     def __enter__(self) -> Cluster:
         return self.start()

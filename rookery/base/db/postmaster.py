@@ -2,31 +2,30 @@
 
 `alive.lock` is handed to PostgreSQL itself, so that it is free exactly when no process of it lives, whatever
 postmaster.pid says: also when the number there belongs to some other program by now, and also when the first process
-was killed and its children are still ending.
+was killed and its children are still ending. A warden is started with it, that ends it should all its users be killed.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from psycopg import pq
 
-from rookery.base.db import locks, settings
+from rookery.base.db import locks, settings, warden
 from rookery.base.db.account import Account, closing, environment
 from rookery.base.progress import Progress
 from rookery.terms.errors import Unavailable
 
 PORT = 5432  # only in the socket's name
-FAST_S = 60.0  # a fast shutdown writes a checkpoint
-AT_ONCE_S = 10.0
+REAPED_S = 10.0
 _POLL_S = 0.02
 _LONGEST_SOCKET = 103  # bytes a socket's path may have, on the systems with the least room
 _SOCKET = f".s.PGSQL.{PORT}"
@@ -50,13 +49,14 @@ class Postmaster:
         launched = False
         while True:
             alive = locks.open_lock(self.run / "alive.lock")
-            if locks.try_exclusive(alive):
-                if launched:
-                    os.close(alive)
-                    raise self._failed("PostgreSQL ended while it was starting")
-                self._launch(alive, programs, account, changed)
-                launched = True
-            os.close(alive)  # the child's copy of the descriptor goes on holding the lock
+            try:
+                if locks.try_exclusive(alive):
+                    if launched:
+                        raise self._failed("PostgreSQL ended while it was starting")
+                    self._launch(alive, programs, account, changed)
+                    launched = True
+            finally:
+                os.close(alive)  # the child's copy of the descriptor goes on holding the lock
             if self.takes_connections():
                 return
             waited = time.monotonic() - began
@@ -66,17 +66,11 @@ class Postmaster:
             time.sleep(_POLL_S)
 
     def shut_down(self) -> None:
-        """Fast, then at once: the second leaves recovery to the next start, and loses nothing that was acknowledged."""
-        for number, patience_s in ((signal.SIGINT, FAST_S), (signal.SIGQUIT, AT_ONCE_S)):
-            pid = _number(self.folder / "postmaster.pid")
-            if pid is not None and not self.ended():  # something of it lives, so the number is its own
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
-            if _wait(self.ended, patience_s):
-                break
+        """Ends it, fast or else at once, and returns when no process of it lives."""
+        warden.end(self.run, self.folder)
         if self._child is not None:
             with suppress(subprocess.TimeoutExpired):
-                self._child.wait(AT_ONCE_S)
+                self._child.wait(REAPED_S)
         self._forget_sockets()
 
     def sockets(self) -> Path:
@@ -94,6 +88,7 @@ class Postmaster:
         log = self.folder / "log"
         log.mkdir(exist_ok=True, mode=0o700)
         account.give(log)
+        self._watch()
         with (log / "start.log").open("wb") as first_words:
             account.give(log / "start.log")
             self._child = subprocess.Popen(
@@ -109,6 +104,14 @@ class Postmaster:
                 group=account.group,
                 extra_groups=account.extra_groups,
             )
+
+    def _watch(self) -> None:
+        """The warden, first: from the moment PostgreSQL lives it ends with its last user, however that one ends."""
+        command = [sys.executable, "-I", "-S", warden.__file__, str(self.run), str(self.folder)]
+        subprocess.run(
+            command, check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
 
     def takes_connections(self) -> bool:
         try:
@@ -130,7 +133,7 @@ class Postmaster:
         one that somebody started by hand is left to PostgreSQL to find.
         """
         for left in (self.folder / "postmaster.pid", self.sockets() / f"{_SOCKET}.lock"):
-            pid = _number(left)
+            pid = warden.first_number(left)
             if pid is not None and not _is_postgres(pid):
                 left.unlink(missing_ok=True)
 
@@ -151,11 +154,7 @@ class Postmaster:
         """Whether no process of PostgreSQL lives."""
         if self._child is not None:
             self._child.poll()
-        alive = locks.open_lock(self.run / "alive.lock")
-        try:
-            return locks.try_exclusive(alive)
-        finally:
-            os.close(alive)
+        return warden.ended(self.run)
 
     def _failed(self, what: str) -> Unavailable:
         log = self.folder / "log"  # its first words are in start.log, until the collector takes over
@@ -166,14 +165,6 @@ class Postmaster:
             f"{what}: {told}.",
             f"read {log}, mend what it tells (is the disk full?), and start again",
         )
-
-
-def _number(file: Path) -> int | None:
-    """The process number in the first line of a file of PostgreSQL's."""
-    try:
-        return int(file.read_text().splitlines()[0])
-    except (OSError, IndexError, ValueError):
-        return None
 
 
 def _is_postgres(pid: int) -> bool:
@@ -187,15 +178,6 @@ def _is_postgres(pid: int) -> bool:
         return "postgres" in name and not rest.lstrip().startswith("Z")
     told = subprocess.run(["ps", "-o", "stat=,comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return "postgres" in told.stdout and not told.stdout.lstrip().startswith("Z")
-
-
-def _wait(done: Callable[[], bool], patience_s: float) -> bool:
-    until = time.monotonic() + patience_s
-    while not done():
-        if time.monotonic() > until:
-            return False
-        time.sleep(_POLL_S)
-    return True
 
 
 def _last_lines(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 from rookery.doors.cli.commands import app
-from rookery.doors.cli.stopping import Stopped, watch_signals
+from rookery.doors.cli.stopping import Stopped, deaf, watch_signals
 from rookery.terms.errors import RookeryError
 
 CORE = {"rookery", "holidays", "msgspec", "numba", "numpy", "polars", "rich", "typer", "tzdata"}
@@ -24,6 +24,7 @@ def main() -> None:
     try:
         app(prog_name="rookery")
     except Stopped as stopped:
+        deaf()
         sys.stderr.write("Stopped; nothing half-made was left.\n")
         raise SystemExit(128 + stopped.signum) from None
     except RookeryError as fault:

@@ -12,13 +12,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rookery.doors.cli.options import Json, examples
+from rookery.doors.cli.stopping import uninterrupted
 from rookery.doors.lifeline import LIFELINE, end_with_parent
 from rookery.terms.errors import Conflict, RookeryError, Unavailable
 
@@ -67,16 +69,17 @@ def serve(
     folder = data_folder(data, new=True)
     port = port or _free_port(host)
     _refuse_taken(host, port)
-    with console.progress_bars() as progress:
-        postgres = server(folder, progress)
-        postgres.start()
-        upgrade(postgres.url(MAIN), progress)
-        with Database.open(postgres, size=2) as database:
-            make_ready(database, clock_in(folder))
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     door = Child([sys.executable, "-m", "rookery.doors.http", host, str(port), str(folder)])
     worker = Child([sys.executable, "-m", "rookery.doors.worker", "--data", str(folder)])
-    try:
+    with ExitStack() as stack:
+        with console.progress_bars() as progress:
+            postgres = server(folder, progress)
+            stack.callback(_end, (door, worker), postgres)
+            postgres.start()
+            upgrade(postgres.url(MAIN), progress)
+            with Database.open(postgres, size=2) as database:
+                make_ready(database, clock_in(folder))
         door.start()
         worker.start()
         _wait_until_ready(door, host, port)
@@ -95,8 +98,12 @@ def serve(
             _mend(postgres)
             for child in (door, worker):
                 child.mend()
-    finally:
-        for child in (door, worker):
+
+
+def _end(children: Sequence[Child], postgres: Server) -> None:
+    """All that serves, PostgreSQL last, whatever signal comes meanwhile."""
+    with uninterrupted():
+        for child in children:
             child.stop()
         postgres.stop()
 
@@ -126,14 +133,15 @@ class Child:
         ours holds the answer alone.
         """
         self.began_at = time.monotonic()
-        self.process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-            start_new_session=True,
-            pass_fds=(self._lifeline,),
-            env={**os.environ, LIFELINE: str(self._lifeline)},
-        )
+        with uninterrupted():  # what lives is known
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno(),
+                start_new_session=True,
+                pass_fds=(self._lifeline,),
+                env={**os.environ, LIFELINE: str(self._lifeline)},
+            )
 
     def dead(self) -> bool:
         return self.process is not None and self.process.poll() is not None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -20,16 +22,51 @@ class Stopped(BaseException):
         self.signum = signum
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 def watch_signals() -> None:
-    """From here on Ctrl-C and termination raise Stopped, unless the shell has this process ignore them."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
+    """From here on the first Ctrl-C or termination raises Stopped, unless the shell has this process ignore them; what
+    it begins is not interrupted by another.
+    """
+    for signum in SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:  # a shell's background job ignores Ctrl-C
             signal.signal(signum, _stop)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
+    for other in SIGNALS:  # first: the next may come at once
+        signal.signal(other, _already)
+    if "psycopg" in sys.modules:  # a statement cut short cannot be rolled back, and need not be: its connection closes
+        logging.getLogger("psycopg").setLevel(logging.ERROR)
     os.write(2, b"\nStopping ...\n")  # at once: work that has begun may take a few seconds to end
     raise Stopped(signum)
+
+
+def _already(_signum: int, _frame: FrameType | None) -> None:
+    """What is being cleaned up is let finish."""
+
+
+def deaf() -> None:
+    """All is cleaned up: nothing that comes now changes how this process ends."""
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within, a signal is kept, and stops what comes after."""
+    kept: list[int] = []
+    heard = [signum for signum in SIGNALS if signal.getsignal(signum) is _stop]
+    for signum in heard:
+        signal.signal(signum, lambda signum, _: kept.append(signum))
+    try:
+        yield
+    finally:
+        for signum in heard:
+            signal.signal(signum, _stop)
+        if kept:
+            _stop(kept[0], None)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -52,6 +53,26 @@ def application():
     return app
 
 
+def _end_while_starting() -> None:
+    """A worker process that is told to end before it listens for that ends at once: it serves nobody yet.
+
+    Forked, it would have the handler of its parent, which is told of the signal in vain.
+    """
+    told = (signal.SIGTERM, signal.SIGINT)
+
+    def hear() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, told)
+
+    def in_child() -> None:
+        for signum in told:
+            signal.signal(signum, signal.SIG_DFL)
+        hear()
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, told), after_in_parent=hear, after_in_child=in_child
+    )
+
+
 def main() -> None:
     """Serve until told to stop; then what is under way is finished first."""
     host, port, data = sys.argv[1:]
@@ -61,6 +82,7 @@ def main() -> None:
         trusted_proxies(os.environ)
     except InvalidInput as fault:  # told once here, before any worker would say it again and again
         sys.exit(f"error: {fault}")
+    _end_while_starting()
     Granian(
         "rookery.doors.http.__main__:application",
         address=host,

@@ -33,6 +33,7 @@ def build(server: Server, on_shutdown: Callable[[], None] = lambda: None) -> Cal
     described = msgspec.json.encode(document(OPERATIONS.values()))
 
     set_up = threading.Event()
+    watch = live.Watch(server)
 
     async def openapi(request: Request) -> Response:
         return Response(described, media_type="application/json")
@@ -54,7 +55,7 @@ def build(server: Server, on_shutdown: Callable[[], None] = lambda: None) -> Cal
             who = await server.who(request, headers_of(request.scope))
             if not who.scopes & {"operator", "admin"}:
                 raise NotAllowed("keys.scope", "This key may not read metrics.", "use a key with scope operator")
-            return await server.in_thread(live.measured, server)
+            return await server.in_thread(watch.measured)
 
         return await _told(server, request, look(), lambda text: text, METRICS)
 

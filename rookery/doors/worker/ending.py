@@ -24,12 +24,17 @@ class Ending:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {signum: signal.signal(signum, self._tell) for signum in SIGNALS}
+            for signum in SIGNALS:
+                self._before[signum] = signal.getsignal(signum)  # first: the signal may come at once
+                signal.signal(signum, self._tell)
+            if self.told:  # meanwhile
+                self.__exit__()
         return self
 
     def __exit__(self, *_: object) -> None:
         while self._before:
-            signal.signal(*self._before.popitem())
+            signum, before = self._before.popitem()
+            signal.signal(signum, before or signal.SIG_DFL)  # None: not set from Python, it cannot be put back
 
     async def keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Does this until it is done, or cancels it when the worker is told to end."""

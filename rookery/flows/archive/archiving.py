@@ -127,7 +127,7 @@ def restore(database: Database, folder: Path, month: date, progress: Progress = 
                         "archive.changed", f"The archived file {named(month)}/{name} is not as it was written.",
                         "bring the folder archive/tracking back from a copy, then: rookery archive verify",
                     )  # fmt: skip
-                frame = files.read(file)
+                frame = files.read(file, kind)
                 assert str(files.content_of(kind, frame)) == content
                 _put_back(conn, places[kind], frame)
                 done += rows

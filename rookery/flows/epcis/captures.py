@@ -92,13 +92,13 @@ def capture_later(desk: jobs.Desk, capture_id: str, test: str) -> None:
     """The job: read a document that was handed in, and capture its events. Done again after a crash, none is twice.
 
     Whatever keeps the document from being captured ends the job with success: false, but for what passes by itself
-    (Later): then it is done again.
+    (Later): then it is done again. After a fault of the program the document is kept, so that the job can be.
     """
     mode = test == "True"
     with desk.context(mode) as ctx:
         row = ctx.conn.execute(
             "select party_id, standing, behaviour, media, content from tracking.captures"
-            " where capture_id = %s and running",
+            " where capture_id = %s and content is not null",
             (capture_id,),
         ).fetchone()
     if row is None:
@@ -111,9 +111,10 @@ def capture_later(desk: jobs.Desk, capture_id: str, test: str) -> None:
     except Later:
         raise
     except Exception as fault:
+        its_own = isinstance(fault, (RookeryError, *_REFUSED))
         with desk.context(mode) as ctx:
-            _give_up(ctx, capture_id, faults_of(fault))
-        if not isinstance(fault, (RookeryError, *_REFUSED)):
+            _give_up(ctx, capture_id, faults_of(fault), keep=not its_own)
+        if not its_own:
             raise  # a fault of the program: told to its sender as one, and to who runs it
 
 
@@ -190,12 +191,12 @@ def _finish(ctx: Context, capture_id: str, behaviour: str, sent: list[Sent], fau
     )
 
 
-def _give_up(ctx: Context, capture_id: str, faults: list[Fault]) -> None:
-    """Write into the job that nothing was captured, and why."""
+def _give_up(ctx: Context, capture_id: str, faults: list[Fault], keep: bool) -> None:
+    """Write into the job that nothing was captured, and why; the document itself is kept or goes."""
     ctx.conn.execute(
-        "update tracking.captures set running = false, success = false, errors = %s, finished_at = %s, content = null"
-        " where capture_id = %s and running",
-        (jsonb(faults), ctx.clock.now(), capture_id),
+        "update tracking.captures set running = false, success = false, errors = %s, finished_at = %s,"
+        " content = case when %s then content end where capture_id = %s and content is not null",
+        (jsonb(faults), ctx.clock.now(), keep, capture_id),
     )
 
 

@@ -59,7 +59,7 @@ class NewSubscription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class TheSubscription(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A subscription. endpoint_id: under this id `/webhooks` tells what came of sending; lastNotifiedAt: when something
-    was taken last; minRecordTime: what is looked at next was recorded since then, at first `initialRecordTime`.
+    was taken last; minRecordTime: what is told next was recorded since then, at first `initialRecordTime`.
     """
 
     subscriptionID: str
@@ -70,7 +70,7 @@ class TheSubscription(Struct, frozen=True, kw_only=True, omit_defaults=True):
     endpoint_id: str
     lastNotifiedAt: datetime | None = None
     initialRecordTime: datetime | None = None
-    minRecordTime: datetime | None = None
+    minRecordTime: datetime
     reportIfEmpty: bool = False
     stream: Literal[True] | None = None
     schedule: Schedule | None = None
@@ -209,13 +209,12 @@ def _none() -> NotFound:
 
 def _told(ctx: Context, kept: Subscription) -> TheSubscription:
     endpoint = endpoints.get_endpoint(ctx.conn, kept.endpoint_id)
-    with ctx.as_system() as system:
-        since = subscriptions.looked_at_since(system, kept, ctx.clock.now())
     return TheSubscription(
         subscriptionID=kept.subscription_id, queryName=kept.query_name, dest=endpoint.url, createdAt=kept.created_at,
         epcFormat=kept.epc_format, endpoint_id=kept.endpoint_id,  # type: ignore[arg-type]  # as it was checked
-        lastNotifiedAt=endpoint.last_success_at, initialRecordTime=kept.initial_record_time, minRecordTime=since,
-        reportIfEmpty=kept.report_if_empty, stream=True if kept.schedule is None else None, schedule=kept.times,
+        lastNotifiedAt=endpoint.last_success_at, initialRecordTime=kept.initial_record_time,
+        minRecordTime=kept.next_since, reportIfEmpty=kept.report_if_empty,
+        stream=True if kept.schedule is None else None, schedule=kept.times,
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def _step(desk: Desk, test: bool, one: Waiting) -> bool:
         found = _found(ctx, held, keys) if keys else []
         with ctx.as_system() as conn:
             _say(conn, held, found, now)
-            subscriptions.move(conn, _ended(replace(held, told=held.told or bool(found)), now))
+            subscriptions.move(conn, _ended(_told(held, found), now))
         return True
 
 
@@ -124,11 +124,20 @@ def _is_done(held: Subscription) -> bool:
     return held.until_place is not None and held.recalled_at is None and held.place >= held.until_place
 
 
-def _ended(held: Subscription, now: datetime) -> Subscription:
-    """A subscription whose report is complete waits for the next."""
-    if not _is_done(held) or held.times is None:
+def _told(held: Subscription, found: list[Found]) -> Subscription:
+    """A subscription that is told this has come as far as the last of it was recorded."""
+    if not found:
         return held
-    return replace(held, due_at=next_due(held.times, now), until_place=None)
+    last = max(one.record_at for one in found)
+    return replace(held, told=True, come_to=max(held.come_to or last, last))
+
+
+def _ended(held: Subscription, now: datetime) -> Subscription:
+    """A subscription whose report is complete has come at least as far as it was due, and waits for the next."""
+    if not _is_done(held) or held.times is None or held.due_at is None:
+        return held
+    come_to = max(held.come_to or held.due_at, held.due_at)
+    return replace(held, come_to=come_to, due_at=next_due(held.times, now), until_place=None)
 
 
 def _found(ctx: Context, held: Subscription, keys: Keys) -> list[Found]:

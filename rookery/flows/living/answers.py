@@ -44,6 +44,8 @@ def answers(
     booked = _as_run(legs, ground)
     rows = _placed(facts, legs, said, ground)
     known = positions(rows, booked, None if ground is None else ground.nodes, minute)
+    # even where it was delivered all the same: no promise was kept or broken
+    known = known.with_columns(where=pl.when(rows["called_off"]).then(pl.lit("ended")).otherwise("where"))
     rows = rows.hstack(known.drop("epc")).join(_ahead(known, booked), on="epc", how="left", maintain_order="left")
     spots = spots_of(rows, ground)
     told = _looked_up(rows, spots, ground)
@@ -51,7 +53,7 @@ def answers(
     overdue = waits["awaited_at"].le(minute).fill_null(False)
     since = waits["awaited_at"]
     if overdue.any():  # time has passed since it was seen
-        late = as_if_now(spots.filter(overdue), awaited_ride(rows, told).filter(overdue), minute, ground)
+        late = as_if_now(spots.filter(overdue), awaited_ride(rows, told, ground).filter(overdue), minute, ground)
         again = _looked_up(rows.filter(overdue), late, ground)
         told = _put(told, overdue, again)
         waits = _put(waits, overdue, awaited(_waiting(rows.filter(overdue), late, again)))

@@ -14,6 +14,8 @@ from rookery.tracking import chances
 from rookery.tracking.epcis.identifiers import number_of, sscc_uri
 
 _AT = pl.Datetime("us", "UTC")
+_PROMISED = "coalesce(s.promised_chance, s.on_time_probability)"
+"""Whatever way it was put on since: on a hopeless one its chance has fallen, and was not promised so."""
 FACTS: dict[str, tuple[str, Any]] = {
     # the parcel
     "epc": ("given.epc", pl.String),
@@ -41,8 +43,10 @@ FACTS: dict[str, tuple[str, Any]] = {
     "route": ("s.route", pl.Int64),
     "promised_at": ("s.promised_at", _AT),
     "confidence": ("s.confidence", pl.Float64),
-    "promised_chance": ("s.on_time_probability", pl.Float64),
-    # what was seen; until that is more than a label, what the books say, as trackers tell it
+    "promised_chance": (_PROMISED, pl.Float64),
+    # what was seen; until that is more than a label, what the books say, as trackers tell it. Of a shipment that was
+    # cancelled nothing counts that is seen, but an end: nobody waits for it, wherever it goes
+    "called_off": ("(p.state = 'cancelled')::text", pl.Boolean),
     "status": (
         "case when t.status is not null and (t.status <> 'pre_transit' or p.state = 'booked') then t.status::text"
         " when p.state = 'handed_over' then 'picked_up' when p.state = 'cancelled' then 'cancelled'"
@@ -67,7 +71,7 @@ FACTS: dict[str, tuple[str, Any]] = {
     "next_cutoff_before": ("c.next_cutoff_at", _AT),
     "nodes_before": ("c.nodes", pl.String),
     "off_plan_before": ("c.off_plan::text", pl.Boolean),
-    "below_before": ("coalesce(c.below, s.on_time_probability < s.confidence, false)::text", pl.Boolean),
+    "below_before": (f"coalesce(c.below, {_PROMISED} < s.confidence, false)::text", pl.Boolean),
     "cost_before": ("c.cost", pl.Float64),
     "policy_before": ("c.policy", pl.String),
 }
@@ -114,6 +118,7 @@ def facts_of(conn: psycopg.Connection, test: bool, epcs: Iterable[str]) -> pl.Da
         " join orders.shipments s on s.shipment_id = p.shipment_id join orders.orders o on o.order_id = p.order_id"
         " left join lateral (" + _ITEMS + ") i on true"
         " left join tracking.parcels t on t.epc = given.epc and t.test = p.test"
+        "   and (p.state <> 'cancelled' or t.status in ('delivered', 'return_to_sender', 'cancelled'))"
         " left join tracking.chances c on c.epc = given.epc and c.test = p.test"
     ).format(rows)
     return _copied(conn, query, _SCHEMA, {**values, "test": test})

@@ -82,9 +82,14 @@ class Ground:
         told = pl.Series(column[np.where(rows < 0, 0, rows)].astype(np.int64))
         return pl.select(pl.when(pl.Series(rows >= 0)).then(told)).to_series()
 
+    def lanes(self, departure_ids: pl.Series) -> pl.Series:
+        """The lane of each departure; null = the network has no such departure."""
+        asked = pl.DataFrame({"departure_id": pl.Series(departure_ids, dtype=pl.String)})
+        return asked.join(self._departures, on="departure_id", how="left", maintain_order="left")["lane_id"]
+
     @cached_property
     def _departures(self) -> pl.DataFrame:
-        ids = self.outlook.model.feed.departures.select("departure_id").with_row_index("number")
+        ids = self.outlook.model.feed.departures.select("departure_id", "lane_id").with_row_index("number")
         return ids.unique("departure_id", keep="first")
 
     @cached_property

@@ -44,10 +44,19 @@ def spots_of(rows: pl.DataFrame, ground: Ground | None) -> pl.DataFrame:
     )
 
 
-def awaited_ride(rows: pl.DataFrame, told: pl.DataFrame) -> pl.Series:
-    """The timetable row that what stands at a node was to leave with, as it was last seen; -1 = none."""
-    first = told["rides"].list.get(0, null_on_oob=True)
-    return rows.select(pl.when(pl.col("where") == "node").then(first).fill_null(-1)).to_series()
+def awaited_ride(rows: pl.DataFrame, told: pl.DataFrame, ground: Ground | None) -> pl.Series:
+    """The timetable row that what stands at a node was to leave with, as it was last seen; -1 = none.
+
+    That is what it is booked on, or another run of the lane on which it is booked from there: what is merely likely for
+    it was told to nobody, so nobody takes it along with that.
+    """
+    if ground is None:
+        return pl.repeat(-1, rows.height, dtype=pl.Int64, eager=True)
+    lane = ground.lanes(told["next_departure_id"]).eq(ground.lanes(rows["booked_departure_id"]))
+    first = pl.col("first")
+    due = pl.col("booked").list.contains(first) | lane.fill_null(False)
+    rides = rows.with_columns(first=told["rides"].list.get(0, null_on_oob=True))
+    return rides.select(pl.when((pl.col("where") == "node") & due).then(first).fill_null(-1)).to_series()
 
 
 def as_if_now(spots: pl.DataFrame, ride: pl.Series, now: int, ground: Ground | None) -> pl.DataFrame:

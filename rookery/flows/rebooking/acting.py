@@ -11,7 +11,7 @@ import polars as pl
 from rookery.base.operations import Context
 from rookery.flows.quotes.counter import Counter
 from rookery.flows.quotes.desks import Desks
-from rookery.flows.rebooking.behind import apart, ridden
+from rookery.flows.rebooking.behind import apart, off_route, ridden
 from rookery.flows.rebooking.seats import exchange
 from rookery.flows.rebooking.ways import RUN, Ways, first_of, hold, parcels_of, routes, ways_of
 from rookery.flows.rebooking.writing import put_on
@@ -90,8 +90,8 @@ def undo(ctx: Context, replan_id: str, *, by: str) -> Replan:
     """Put the shipments of a replan back on their former routes, all that can be. Raises NotFound.
 
     One stays as it is when it has another route by now, when the cut-off of a new leg has passed or one was ridden,
-    when it was observed since it was looked at, so that one may be, and when a former leg that is still ahead has no
-    room left or runs no more. Done twice it does no harm.
+    when it was observed since it was looked at, so that one may be, when a parcel of it is where the former route does
+    not lead, and when a former leg that is still ahead has no room left or runs no more. Done twice it does no harm.
     """
     now, conn, counter = ctx.clock.now(), ctx.conn, ctx.part(Desks).fresh(ctx)
     told = replans.get(conn, replan_id, hold=True)
@@ -103,7 +103,7 @@ def undo(ctx: Context, replan_id: str, *, by: str) -> Replan:
     booked = after.join(before, on=_RIDE, how="anti").filter(pl.col("cutoff_at") >= told.at)
     ahead = pl.col("depart_at") > now
     former = before.join(after, on=_RIDE, how="anti").filter(ahead)
-    held = _held_back(held, parcels, booked, apart(before), now)
+    held = _held_back(held, parcels, booked, apart(before), off_route(parcels, before, after), now)
     may, moved = held.filter(pl.col("reason").is_null()).select("shipment_id"), _moved(counter)
     give, take = (
         as_they_leave(legs.join(may, on="shipment_id", how="semi", maintain_order="left").select(_RIDE), moved)
@@ -126,11 +126,12 @@ def undo(ctx: Context, replan_id: str, *, by: str) -> Replan:
 
 
 def _held_back(
-    held: pl.DataFrame, parcels: pl.DataFrame, booked: pl.DataFrame, broken: pl.Series, now: datetime
+    held: pl.DataFrame, parcels: pl.DataFrame, booked: pl.DataFrame, broken: pl.Series, off: pl.Series, now: datetime
 ) -> pl.DataFrame:  # fmt: skip
     """Shipments with what speaks against putting them back (`reason`, null = nothing but room), and `begun`.
 
-    booked: the legs that were new to them; broken: those whose former route does not join up.
+    booked: the legs that were new to them; broken: those whose former route does not join up; off: those with a parcel
+    where that does not lead.
     """
     status = pl.col("status").fill_null("pre_transit")
     rides = parcels.join(booked.select("shipment_id", "departure_id", "depart_at"), on="shipment_id", how="left")
@@ -150,6 +151,7 @@ def _held_back(
                 "ridden": pl.col("ridden"),
                 "not_looked_at": ~pl.col("seen"),
                 "no_way": pl.col("shipment_id").is_in(broken.implode()),
+                "off_route": pl.col("shipment_id").is_in(off.implode()),
                 "cutoff_passed": pl.col("first_cutoff") < now,
             }
         )

@@ -58,3 +58,16 @@ def apart(legs: pl.DataFrame) -> pl.Series:
     """The shipments whose legs (in order) do not join up: one does not leave from where that before it ends."""
     onward = pl.col("from_node").shift(-1).over("shipment_id")
     return legs.filter(pl.col("to_node") != onward)["shipment_id"].unique()
+
+
+def off_route(parcels: pl.DataFrame, former: pl.DataFrame, legs: pl.DataFrame) -> pl.Series:
+    """The shipments of which a parcel is on its way where the `former` route does not lead: it stands at another node,
+    or rides to one by a leg of `legs`. Where nobody knows that place, nothing speaks against it.
+    """
+    status = pl.col("status").fill_null("pre_transit")
+    begun = parcels.filter(~status.is_in(["pre_transit", "delivered"]))
+    every = pl.concat([former, legs]).select("shipment_id", "departure_id", "depart_at", "to_node")
+    rides = begun.join(every, on="shipment_id").filter(ridden("depart_at")).select("shipment_id", node_id="to_node")
+    places = pl.concat([begun.select("shipment_id", "node_id"), rides]).drop_nulls()
+    nodes = pl.concat([former.select("shipment_id", node_id=end) for end in ("from_node", "to_node")])
+    return places.join(nodes, on=["shipment_id", "node_id"], how="anti")["shipment_id"].unique()

@@ -71,6 +71,7 @@ REASONS = {
     "no_room": "a leg has no room left, or does not run",
     "route_changed": "it was booked on again, or a wave gave it another route, since",
     "ridden": "a new leg was ridden",
+    "off_route": "a parcel of it is where its former route does not lead",
 }
 """Why a shipment is not booked on, or not put back, by code."""
 NO_WAY = ("no_way", "no_policy", "unknown_place", "ended", "given_up")

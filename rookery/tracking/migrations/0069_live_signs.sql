@@ -30,6 +30,10 @@ create table tracking.set_aside (
   primary key (test, epc)
 );
 
+-- What waits is counted every few seconds, up to a bound, and the first of it looked for: in the order of these.
+create index outbox_of_mode on base.outbox (test, seq);
+create index deliveries_waiting on base.deliveries (endpoint_id, seq) where state in ('next', 'behind');
+
 do $$
 declare it text;
 begin

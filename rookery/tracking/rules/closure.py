@@ -10,6 +10,7 @@ from rookery.tracking.rules.shape import UNDER_WAY, Rule, found
 
 FELL = 0.005
 """A chance that fell by less is as before."""
+_AS_PROMISED = (pl.col("chance") >= pl.col("confidence")).fill_null(False)
 _FOLLOWS = pl.col("kind").is_in(["chance_low", "dwell"]) | (
     (pl.col("kind") == "scan_missing") & pl.col("cause").str.starts_with("node:")
 )
@@ -18,7 +19,8 @@ _FOLLOWS = pl.col("kind").is_in(["chance_low", "dwell"]) | (
 def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """A closure touches a booked leg still ahead, or the node where it stands, and matters: the chance fell, other legs
     are better now, or none are left; also where the chance merely is below what was promised, if it shuts or delays.
-    Of a parcel that merely stands at a shut node, and leaves after that or long since should have, only a fall tells.
+    Of a parcel that merely stands at a shut node, and leaves after that or long since should have, only a fall below
+    what was promised tells, or that no way is left.
 
     A row for each closure that matters to a parcel: what one has done to it does not make another's harm less.
     """
@@ -28,7 +30,8 @@ def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
     fell |= below & pl.col("chance_before").is_null() & (pl.col("promised_chance") >= pl.col("confidence"))
     thins = pl.col("closures_thin").list.contains(pl.col("closure_id")).fill_null(False)
     stands = pl.col("closures_stood").list.contains(pl.col("closure_id")).fill_null(False)
-    matters = fell | pl.col("why").eq_missing("no_way") | (~stands & (pl.col("off_plan") | (below & ~thins)))
+    matters = pl.when(stands).then(fell & ~_AS_PROMISED).otherwise(fell | pl.col("off_plan") | (below & ~thins))
+    matters |= pl.col("why").eq_missing("no_way")
     touched = looked.filter(UNDER_WAY, pl.col("closures").list.len() > 0)
     rows = touched.with_columns(closure_id="closures").explode("closure_id").filter(matters)
     return found(
@@ -37,9 +40,13 @@ def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
 
 
 def lasts(members: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Until the closure touches it no more: lifted, over, or booked around."""
+    """Until the closure touches it no more: lifted, over, or booked around. What merely stands at a shut node stays
+    until it is to be on time as surely as promised.
+    """
     closure_id = pl.col("case_cause").str.strip_prefix("closure:")
-    return members.filter(UNDER_WAY, pl.col("closures").list.contains(closure_id).fill_null(False))
+    touched = pl.col("closures").list.contains(closure_id).fill_null(False)
+    stands = pl.col("closures_stood").list.contains(closure_id).fill_null(False)
+    return members.filter(UNDER_WAY, touched, ~(stands & _AS_PROMISED))
 
 
 def follows(looked: pl.DataFrame, under: pl.Series) -> pl.Expr:

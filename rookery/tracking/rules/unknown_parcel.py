@@ -1,4 +1,4 @@
-"""A number that a courier scanned and that no parcel of its has."""
+"""A number that a courier scanned and that none of its parcels has."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def find(strays: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Kept scans (STRAYS) that nobody explained in time: cause, reason, since, one row a party and number."""
     waited = (pl.col("since") < now - WAIT).fill_null(True)
     many = times("scans", "time", "times")
-    reason = pl.format("{} scanned {} {}: no parcel of its has that number.", "party_id", "number", many)
+    reason = pl.format("{} scanned {} {}: none of its parcels has that number.", "party_id", "number", many)
     cause = pl.format("number:{}:{}", "party_id", "epc")
     return strays.filter(waited).select(cause=cause, reason=reason, since="since")

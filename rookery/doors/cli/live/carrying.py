@@ -25,7 +25,8 @@ from rookery.twin.sending import Muddle, muddle
 
 TROUBLE = Trouble(
     correlation=0.4, delay_share=0.06, delay_minutes=60.0, cancel_share=0.004, dwell_sigma=0.2, bad_day_share=0.01,
-    lost_share=0.0001, damaged_share=0.0005, hold_share=0.02, hold_minutes=720.0, failed_attempt_share=0.04,
+    lost_share=0.0001, damaged_share=0.0005, misrouted_share=0.002, hold_share=0.02, hold_minutes=720.0,
+    failed_attempt_share=0.04,
 )  # fmt: skip
 """Of the world in which the demo lives: enough for something to go wrong every few minutes. Invented figures."""
 MUDDLE = Muddle()

@@ -23,7 +23,7 @@ from rookery.doors.cli.live.figures import Figures, Wanted
 from rookery.doors.cli.live.hearing import Listener
 from rookery.doors.cli.live.house import BEGINS, Folder, Serving, clock_driver, network_in, opened
 from rookery.doors.cli.live.looking import Looker
-from rookery.doors.cli.live.waves import ENDED, plan_wave
+from rookery.doors.cli.live.waves import ENDED, PLANNING, plan_wave
 from rookery.doors.cli.stopping import Stopped
 from rookery.network.store import pack
 from rookery.terms.errors import Unavailable
@@ -168,7 +168,7 @@ class _Loop:
             driver.pause()
         else:
             driver.resume()
-        figures.doing = "planning a wave" if self.looker.planning else "running"
+        figures.doing = PLANNING if self.looker.planning else "running"
         self._ease()
         if time.monotonic() - self.counted > COUNT_S:
             self.carrying.count(figures)

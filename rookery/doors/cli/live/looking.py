@@ -12,7 +12,7 @@ from typing import Any
 from rookery.doors.cli.live.asking import Asker, segment
 from rookery.doors.cli.live.figures import Figures
 from rookery.doors.cli.live.trouble import Trouble
-from rookery.doors.cli.live.waves import ENDED
+from rookery.doors.cli.live.waves import ENDED, PLANNING
 from rookery.terms.errors import RookeryError
 from rookery.terms.ids import new_id
 
@@ -80,7 +80,8 @@ class Looker:
 
     def _look(self, rounds: int) -> None:
         figures = self._figures
-        figures.trouble = self._trouble.line(self._ask(self._key, "GET", "/live", limit=1), time.monotonic())
+        told = self._ask(self._key, "GET", "/live", limit=1)
+        figures.trouble = self._trouble.line(told, time.monotonic(), figures.doing == PLANNING)
         figures.closures = self.closures = self._ask.pages(self._key, "/closures", open="true")
         self.waves = {one["plan_id"]: one["state"] for one in self._ask(self._key, "GET", "/waves", limit=10)["data"]}
         self.planning = any(state not in ENDED for state in self.waves.values())

@@ -18,8 +18,10 @@ class Trouble:
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
-    def line(self, told: dict[str, Any], steady_s: float) -> str:
-        """The worst of what GET /live answers that is to be told, "" = nothing. steady_s: the machine's own clock."""
+    def line(self, told: dict[str, Any], steady_s: float, planning: bool = False) -> str:
+        """The worst of what GET /live answers that is to be told, "" = nothing. steady_s: the machine's own clock;
+        planning: a wave is waited for, so that no sign of life is told at once.
+        """
         found = {"failing": "", "none": "", "behind": ""}
         for part in told["parts"]:
             name, state = part["part"], part["state"]
@@ -27,16 +29,17 @@ class Trouble:
                 self._since.pop(name, None)
                 continue
             passed_s = steady_s - self._since.setdefault(name, steady_s)
-            if state == "failing" or passed_s > PATIENCE_S:
-                found[state] = found[state] or _said(part, passed_s)
+            if state == "failing" or passed_s > PATIENCE_S or (state == "none" and planning):
+                found[state] = found[state] or _said(part, passed_s, planning)
         return next((line for line in found.values() if line), "")
 
 
-def _said(part: dict[str, Any], passed_s: float) -> str:
+def _said(part: dict[str, Any], passed_s: float, planning: bool) -> str:
     what = WHAT[part["part"]]
     if part["state"] == "failing":
         return f"The live side fails: {what}, {part['fault']}. See GET /live, and the server's log."
     if part["state"] == "none":
-        return f"No worker gives a sign of life: {what}, for {passed_s:.0f} s. See the server's log."
+        waits = "; time stands still until a wave is planned" if planning else ""
+        return f"No worker gives a sign of life: {what}, for {passed_s:.0f} s{waits}. See the server's log."
     waiting = "" if part["waiting"] is None else f", {part['waiting']:,} wait"
     return f"The live side is behind: {what}{waiting}, for {passed_s:.0f} s."

@@ -10,6 +10,7 @@ from rookery.doors.cli.live.asking import Asker
 from rookery.doors.cli.live.figures import Figures
 
 LOOK_S = 0.1
+PLANNING = "planning a wave"
 ENDED = ("done", "failed")
 SETTINGS: dict[str, Any] = {"outcomes": 8, "seconds": 4}
 
@@ -17,7 +18,7 @@ SETTINGS: dict[str, Any] = {"outcomes": 8, "seconds": 4}
 def plan_wave(ask: Asker, operator: str, driver: Driver, figures: Figures) -> dict[str, Any]:
     """Plan a wave and wait for it with the clock paused: the wave as it ended."""
     before, begin = figures.doing, time.monotonic()
-    figures.doing = "planning a wave"
+    figures.doing = PLANNING
     driver.pause()
     try:
         wave = ask(operator, "POST", "/waves", SETTINGS)

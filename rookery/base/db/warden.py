@@ -1,0 +1,91 @@
+"""Ends the embedded PostgreSQL once nobody uses it: for its last user, and for one that was killed.
+
+    python -I -S warden.py RUN CLUSTER
+
+Run as a script by `postmaster`, which starts it beside PostgreSQL: it goes on in a process of its own, that waits until
+every user of the cluster has let go of `watch.lock`, and needs nothing but the standard library, so that it is small.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+FAST_S = 60.0  # a fast shutdown writes a checkpoint
+AT_ONCE_S = 10.0
+_POLL_S = 0.02
+_AGAIN_S = 1.0
+
+
+def end(run: Path, cluster: Path) -> None:
+    """Fast, then at once: the second leaves recovery to the next start, and loses nothing that was acknowledged.
+
+    Callers hold the start lock. One that was launched a moment ago is told as soon as it has written its number.
+    """
+    for number, patience_s in ((signal.SIGINT, FAST_S), (signal.SIGQUIT, AT_ONCE_S)):
+        until, told = time.monotonic() + patience_s, None
+        while not ended(run):
+            pid = first_number(cluster / "postmaster.pid")
+            if pid is not None and pid != told:  # something of it lives, so the number is its own
+                told = pid
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            if time.monotonic() > until:
+                break
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+def ended(run: Path) -> bool:
+    """Whether no process of PostgreSQL lives."""
+    alive = _open(run / "alive.lock")
+    try:
+        return _alone(alive)
+    finally:
+        os.close(alive)
+
+
+def first_number(file: Path) -> int | None:
+    """The process number in the first line of a file of PostgreSQL's."""
+    try:
+        return int(file.read_text().splitlines()[0])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _alone(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def main() -> None:
+    run, cluster = (Path(word) for word in sys.argv[1:])
+    only, watch, start, use = (_open(run / f"{name}.lock") for name in ("warden", "watch", "start", "use"))
+    if not _alone(only) or os.fork():
+        return  # another watches already; or whoever started this need not wait
+    while True:
+        fcntl.flock(watch, fcntl.LOCK_EX)
+        fcntl.flock(watch, fcntl.LOCK_UN)
+        fcntl.flock(start, fcntl.LOCK_EX)  # who starts or stops it is let finish
+        if _alone(use):
+            with suppress(OSError):  # the folder may be gone by now
+                end(run, cluster)
+            os.close(only)  # before the start lock: the next that is started watches
+            return
+        fcntl.flock(start, fcntl.LOCK_UN)
+        time.sleep(_AGAIN_S)
+
+
+if __name__ == "__main__":
+    main()
