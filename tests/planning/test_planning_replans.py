@@ -27,7 +27,8 @@ def rows(done: int, *reasons: str) -> pl.DataFrame:
     schema = {
         "shipment_id": pl.String, "state": pl.String, "reason": pl.String, "route_before": pl.Int32,
         "route_after": pl.Int32, "feed_before": pl.String, "expected_before": pl.Datetime("us", "UTC"),
-        "expected_after": pl.Datetime("us", "UTC"), "chance_before": pl.Float64, "chance_after": pl.Float64, "pieces": pl.String,
+        "expected_after": pl.Datetime("us", "UTC"), "chance_before": pl.Float64, "chance_after": pl.Float64,
+        "pieces": pl.String,
     }  # fmt: skip
     told = [(f"shp_{i}", "done", None, 1, 2, "fed_1", AT, AT, 0.9, 0.8, None) for i in range(done)]
     told += [(f"shp_x{i}", "refused", why, 1, None, "fed_1", AT, AT, 0.9, 0.9, None) for i, why in enumerate(reasons)]
