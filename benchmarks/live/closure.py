@@ -155,7 +155,7 @@ def _shown(
     return Result(
         shows=[
             Show(f"{name}: parcels in its case with a new move", took.size, "parcels", f">= {size.hub_parcels}"),
-            Show(f"{name}: cases opened beyond one", abs(cases.get("closure", 0) - 1), "cases", "<= 0"),
+            Show(f"{name}: cases opened beyond one", abs(sum(cases.values()) - 1), "cases", "<= 0"),
             Show(f"{name}: parcels that were to pass it and are not in the case", unseen, "parcels"),
             Show(f"{name}: parcels in the case without another way", no_move, "parcels"),
             *(Show(f"{name}: accepted to new move, {label}", _share(took, percent), "s",
