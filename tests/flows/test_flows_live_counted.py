@@ -126,4 +126,5 @@ def test_parcels_that_wait_are_counted_up_to_a_bound(database: Database):
         conn.execute(MOVED, (False, 1, None, MANY))
     analyzed(database, "tracking.moved")
     with system(database) as conn:
-        assert read(conn, live_signs.MOVED) <= COUNTED + 5  # and who is not to be looked at yet
+        passed_over = 10 + 5  # of the other mode, and who is not to be looked at yet
+        assert read(conn, live_signs.MOVED) <= passed_over + COUNTED * 1.1  # two may read side by side
