@@ -18,13 +18,14 @@ from typing import Any
 import polars as pl
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rookery.base.db import Cluster, Database, Urls, upgrade
 from rookery.terms.frames import FEED, ORDERS, Feed, FeedInfo
 
-settings.register_profile("rookery", deadline=None)  # no test asserts a time
+# no test asserts a time: neither of what is tried nor of making it up
+settings.register_profile("rookery", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rookery")
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -94,6 +95,8 @@ def make_orders() -> Callable[..., pl.DataFrame]:
 
 # what a test loses when the machine fails is nobody's
 THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
+PATIENCE_S = 60.0
+"""So long a busy machine may take to give a connection."""
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +133,7 @@ def make_urls(cluster: Cluster) -> Callable[[], Urls]:
 def make_database(make_urls: Callable[[], Urls]) -> Iterator[Callable[..., Database]]:
     """Opens a fresh, migrated, empty database: `make_database(size=4)`; closed when the session ends."""
     with ExitStack() as opened:
-        yield lambda size=4: opened.enter_context(Database.open(make_urls(), size=size))
+        yield lambda size=4: opened.enter_context(Database.open(make_urls(), size=size, wait_s=PATIENCE_S))
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +146,7 @@ def database(make_database: Callable[..., Database]) -> Database:
 def fresh_database(make_urls: Callable[[], Urls]) -> Iterator[Database]:
     """A fresh, migrated, empty database for one test."""
     urls = make_urls()
-    with Database.open(urls, size=4) as opened:
+    with Database.open(urls, size=4, wait_s=PATIENCE_S) as opened:
         yield opened
     with psycopg.connect(urls.maintain, autocommit=True) as conn:
         for url in (urls.main, urls.keys):

@@ -1,5 +1,5 @@
 """The hub that most parcels are still to pass is closed: one case, how soon every parcel in it has a new move, and how
-soon those are booked by themselves.
+soon those are booked by themselves; and what is left of it once it is open again.
 """
 
 from __future__ import annotations
@@ -45,15 +45,19 @@ def run(size: Size, say: Say) -> Result:
         until = (datetime.now(UTC) + CLOSED).isoformat()
         entered = served.ask(key, "POST", "/closures", {"node_id": hub, "until_at": until, "reason": "benchmark"})
         accepted = time.time()
-        seen = watched(conn, entered["closure"]["closure_id"], through, say)
+        closure_id = entered["closure"]["closure_id"]
+        seen = watched(conn, closure_id, through, say)
+        await_looks(conn, made.parcels)
         cases = _cases(conn)
+        served.ask(key, "POST", f"/closures/{closure_id}/lift", {})
+        left = left_over(conn, closure_id, sum(cases.values()), say)
         replans = conn.execute(
             "select state, coalesce(reason, ''), count(*) from planning.replan_shipments group by 1, 2"
         )
         refused = {(state, reason): many for state, reason, many in replans.fetchall()}
         conn.commit()
         unseen = through.filter(~through.is_in(seen["epc"].implode())).len()
-    return _shown(size, entered, accepted, accepted - asked, through.len(), unseen, seen, cases, refused)
+    return _shown(size, entered, accepted, accepted - asked, through.len(), unseen, seen, cases, left, refused)
 
 
 def handed_over(served: Served, made: Booked) -> None:
@@ -87,14 +91,15 @@ def watched(conn: psycopg.Connection, closure_id: str, through: pl.Series, say: 
     before, changed, begun = None, time.monotonic(), time.monotonic()
     while time.monotonic() - changed < STILL_S and time.monotonic() - begun < PATIENCE_S:
         row = conn.execute(
-            "select count(*), count(move), count(acted) from tracking.case_parcels where cause = %s and not test",
+            "select count(*), count(move), count(acted) from tracking.case_parcels where kind = 'closure'"
+            " and cause = %s and not test",
             (f"closure:{closure_id}",),
         ).fetchone()
         if row != before:
             before, changed = row, time.monotonic()
             found = conn.execute(
                 "select epc, move is not null, acted is not null from tracking.case_parcels"
-                " where cause = %s and not test and (move is not null or acted is not null)",
+                " where kind = 'closure' and cause = %s and not test and (move is not null or acted is not null)",
                 (f"closure:{closure_id}",),
             ).fetchall()
             now = time.time()
@@ -115,7 +120,8 @@ def watched(conn: psycopg.Connection, closure_id: str, through: pl.Series, say: 
             break
         time.sleep(LOOK_S)
     rows = conn.execute(
-        "select epc, count(distinct case_id) from tracking.case_parcels where cause = %s and not test group by epc",
+        "select epc, count(distinct case_id) from tracking.case_parcels where kind = 'closure' and cause = %s"
+        " and not test group by epc",
         (f"closure:{closure_id}",),
     ).fetchall()
     conn.commit()
@@ -123,6 +129,33 @@ def watched(conn: psycopg.Connection, closure_id: str, through: pl.Series, say: 
     return pl.DataFrame(
         [(epc, cases, moved.get(epc), acted.get(epc)) for epc, cases in rows], schema=_SEEN, orient="row"
     )
+
+
+def left_over(conn: psycopg.Connection, closure_id: str, before: int, say: Say) -> tuple[int, int]:
+    """After a closure was lifted, and all that was in its case was looked at anew: how many cases were opened since
+    there were so many `before`, and how many parcels are in these.
+    """
+    say("it is open again")
+    cause, begun = f"closure:{closure_id}", time.monotonic()
+    while time.monotonic() - begun < PATIENCE_S:
+        row = conn.execute(
+            "select exists (select from tracking.case_parcels where kind = 'closure' and cause = %s and not test"
+            "  and clear_at is null) or exists (select from tracking.moved where not test)",
+            (cause,),
+        ).fetchone()
+        conn.commit()
+        if row == (False,):
+            break
+        time.sleep(LOOK_S)
+    else:
+        raise RuntimeError(f"{closure_id} was lifted, and not all that was in its case was looked at anew")
+    row = conn.execute(
+        "select (select count(*) from tracking.cases where not test), (select count(*) from tracking.case_parcels"
+        " where kind <> 'closure' and not test and clear_at is null)"
+    ).fetchone()
+    conn.commit()
+    assert row is not None
+    return row[0] - before, row[1]
 
 
 def _cases(conn: psycopg.Connection) -> dict[str, int]:
@@ -136,7 +169,7 @@ def _cases(conn: psycopg.Connection) -> dict[str, int]:
 
 def _shown(
     size: Size, entered: dict[str, Any], accepted: float, answered_s: float, through: int, unseen: int,
-    seen: pl.DataFrame, cases: dict[str, int], replans: dict[tuple[str, str], int],
+    seen: pl.DataFrame, cases: dict[str, int], left: tuple[int, int], replans: dict[tuple[str, str], int],
 ) -> Result:  # fmt: skip
     took = np.sort((seen["moved"].drop_nulls() - accepted).clip(lower_bound=0.0).to_numpy())
     acted = np.sort((seen["acted"].drop_nulls() - accepted).clip(lower_bound=0.0).to_numpy())
@@ -156,6 +189,8 @@ def _shown(
         shows=[
             Show(f"{name}: parcels in its case with a new move", took.size, "parcels", f">= {size.hub_parcels}"),
             Show(f"{name}: cases opened beyond one", abs(sum(cases.values()) - 1), "cases", "<= 0"),
+            Show(f"{name}: cases opened after it was lifted", left[0], "cases", "<= 1"),
+            Show(f"{name}: parcels in these", left[1], "parcels"),
             Show(f"{name}: parcels that were to pass it and are not in the case", unseen, "parcels"),
             Show(f"{name}: parcels in the case without another way", no_move, "parcels"),
             *(Show(f"{name}: accepted to new move, {label}", _share(took, percent), "s",

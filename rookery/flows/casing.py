@@ -18,7 +18,7 @@ from rookery.tracking.cases import Figured
 from rookery.tracking.looked import FOUND, LOOKED
 from rookery.tracking.rules import RULES, unknown_code, unknown_parcel
 from rookery.tracking.rules.closure import follows
-from rookery.tracking.rules.shape import GIVEN_UP
+from rookery.tracking.rules.shape import GIVEN_UP, PARCEL
 from rookery.tracking.unknowns import Told
 
 LEGS: dict[str, Any] = {
@@ -49,7 +49,7 @@ def judge(ctx: Context, looked: pl.DataFrame, now: datetime) -> None:
     conn, test = ctx.conn, ctx.who.test
     if looked.is_empty():
         return
-    members = cases.members(conn, looked["epc"].to_list(), test)
+    members = _with_force(conn, cases.members(conn, looked["epc"].to_list(), test), test, now)
     cases.hold(conn, members.filter("open")["case_id"].unique().to_list())
     found, lasting, gathered = _found(looked, members, now)
     if members.is_empty() and found.is_empty():
@@ -57,7 +57,7 @@ def judge(ctx: Context, looked: pl.DataFrame, now: datetime) -> None:
     members = members.rename({"case_cause": "cause"}).with_columns(_PER)
     members = members.join(lasting, on=["case_id", "epc"], how="left").with_columns(pl.col("lasts").fill_null(False))
     gone, staying = members.filter(~pl.col("lasts")), members.filter("lasts")
-    coming = found.join(staying, on=_KEY, how="anti")
+    coming = _of_closures(found.join(staying, on=_KEY, how="anti"), gone)
 
     gone = gone.with_columns(_why_it_left(looked, gathered))
     cases.leave(conn, gone, now)
@@ -74,6 +74,24 @@ def judge(ctx: Context, looked: pl.DataFrame, now: datetime) -> None:
     # where some of the last were delivered and one mended, the case has mended: the greater word
     figured = cases.figure(conn, recount.group_by("case_id").agg(pl.col("why").max()).sort("case_id"), now)
     _tell(conn, figured, told, test, now)
+
+
+def _with_force(conn: psycopg.Connection, members: pl.DataFrame, test: bool, now: datetime) -> pl.DataFrame:
+    """Memberships (MEMBERS) with `case_in_force`: whether the closure that they are of is."""
+    if members.filter(kind="closure").is_empty():
+        return members.with_columns(case_in_force=pl.lit(False))
+    in_force = "closure:" + live.in_force(conn, test, now)["closure_id"]
+    return members.with_columns(case_in_force=pl.col("case_cause").is_in(in_force.implode()))
+
+
+def _of_closures(coming: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
+    """Parcels that come into cases (FOUND with _KEY): what leaves a closure's case, as that is over, and is late still
+    without another cause, is one case of that closure and not one each.
+    """
+    over = gone.filter(kind="closure").sort("case_id").unique("epc", keep="last").select("epc", over="cause")
+    late = (pl.col("kind") == "chance_low") & (pl.col("cause") == PARCEL)
+    coming = coming.join(over, on="epc", how="left", maintain_order="left")
+    return coming.with_columns(cause=pl.when(late).then(pl.coalesce("over", "cause")).otherwise("cause")).drop("over")
 
 
 def _found(looked: pl.DataFrame, members: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame, pl.Expr]:
@@ -144,17 +162,23 @@ def _let_in(
     if coming.is_empty():
         return pl.DataFrame(schema=cases.OPEN), {}
     causes = coming.group_by("kind", "cause").agg(pl.col("reason").min())
-    opened = cases.open_cases(conn, _with_closures(conn, causes, test), test, now)
+    opened = cases.open_cases(conn, _worded(conn, causes, test), test, now)
     rows = _facts(coming.select("cause", *_KEY), looked, coming).join(opened, on=["kind", "cause"])
     first = cases.first_of(conn, rows.select("case_id", "owner_id").unique(), test)
     cases.join(conn, rows, test, now)
     return opened, dict(first.group_by("case_id").agg(pl.col("owner_id").sort()).iter_rows())
 
 
-def _with_closures(conn: psycopg.Connection, causes: pl.DataFrame, test: bool) -> pl.DataFrame:
-    """Causes whose reason names what is closed, and until when."""
-    reasons = {}
-    for cause in causes.filter(kind="closure")["cause"]:
+def _worded(conn: psycopg.Connection, causes: pl.DataFrame, test: bool) -> pl.DataFrame:
+    """Causes with a reason that holds for all in the case and for as long as it is open: what is, or was, closed, or
+    which departure it is. What became of that so far stands with each parcel.
+    """
+    late = (pl.col("kind") == "chance_low") & pl.col("cause").str.starts_with("departure:")
+    goes_by = "What goes by " + pl.col("cause").str.strip_prefix("departure:")
+    goes_by += " will not be on time as surely as promised."
+    causes = causes.with_columns(reason=pl.when(late).then(goes_by).otherwise("reason"))
+    closed = []
+    for kind, cause in causes.filter(pl.col("cause").str.starts_with("closure:")).select("kind", "cause").iter_rows():
         try:
             closure = live.get(conn, test, cause.removeprefix("closure:"))
         except NotFound:
@@ -162,10 +186,14 @@ def _with_closures(conn: psycopg.Connection, causes: pl.DataFrame, test: bool) -
         what = closure.node_id or closure.lane_id or closure.departure_id
         harm = "closed" if closure.capacity_factor == 0 else "delayed" if closure.delay_minutes else "restricted"
         why = f": {closure.reason.rstrip('.')}" if closure.reason else ""
-        reasons[cause] = f"{what} is {harm} until {closure.until_at.astimezone(UTC):%Y-%m-%dT%H:%MZ}{why}."
-    if not reasons:
-        return causes
-    return causes.with_columns(reason=pl.coalesce(pl.col("cause").replace_strict(reasons, default=None), "reason"))
+        if kind == "closure":
+            told = f"{what} is {harm} until {closure.until_at.astimezone(UTC):%Y-%m-%dT%H:%MZ}{why}."
+        else:
+            told = f"{what} was {harm}{why}. What was to pass it will not be on time as surely as promised."
+        closed.append((kind, cause, told))
+    words = pl.DataFrame(closed, schema={"kind": pl.String, "cause": pl.String, "told": pl.String}, orient="row")
+    causes = causes.join(words, on=["kind", "cause"], how="left", maintain_order="left")
+    return causes.with_columns(reason=pl.coalesce("told", "reason")).drop("told")
 
 
 def _tell(
@@ -271,8 +299,8 @@ def judge_unknown(desk: jobs.Desk) -> None:
 
 
 def _end_closures(ctx: Context, now: datetime) -> None:
-    """The cases of closures that are lifted or over close; what was in them is looked at anew, and so comes into cases
-    of its own where it still is in trouble.
+    """The cases of closures that are lifted or over close; what was in them is looked at anew, and so comes into other
+    cases where it still is in trouble.
     """
     conn, test = ctx.conn, ctx.who.test
     in_force = live.in_force(conn, test, now)["closure_id"]

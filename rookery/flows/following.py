@@ -34,6 +34,7 @@ HIDDEN = "urn:rookery:hidden"
 class Step(Struct, frozen=True):
     """One event about a parcel. via: what it lay in when that was scanned, innermost first; none = it itself was.
 
+    event_id: None = it was scanned with what it lay in, by another than whom it is told to, who may not read that.
     reason: why it does not count: it was withdrawn, its time is not believed, whoever captured it has nothing to do
     with the parcel, it says nothing of the parcel, or comes after its end or before what is known already.
     """
@@ -45,7 +46,7 @@ class Step(Struct, frozen=True):
     place: str | None
     departure_id: str | None
     via: list[str]
-    event_id: str
+    event_id: str | None
     party_id: str
     counted: bool
     reason: str | None
@@ -122,6 +123,7 @@ def _followed(
     }
     if sees is not None:
         _hide_parcels(conn, steps, sees, test)
+        _hide_events(steps, sees)
     by = steps.get(state.event_no) if state.event_no is not None else None
     notices = [CUT] if len(shown) == MOST_STEPS else []
     if parcel_state == "cancelled" and state.status not in (None, "cancelled", "pre_transit"):
@@ -139,6 +141,15 @@ def _hide_parcels(conn: psycopg.Connection, steps: dict[int, Step], sees: str, t
     for event_no, one in steps.items():
         if hidden := set(one.via) & set(others):
             steps[event_no] = structs.replace(one, via=[HIDDEN if thing in hidden else thing for thing in one.via])
+
+
+def _hide_events(steps: dict[int, Step], sees: str) -> None:
+    """Leaves out the ids of events that name what a parcel lay in, and not it: nobody looks these up but who captured
+    them, unless they name other parcels of its own too.
+    """
+    for event_no, one in steps.items():
+        if one.via and one.party_id != sees:
+            steps[event_no] = structs.replace(one, event_id=None)
 
 
 def _shown(judged: list[tuple[dict[str, Any], str | None]]) -> list[tuple[dict[str, Any], str | None]]:

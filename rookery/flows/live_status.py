@@ -25,6 +25,8 @@ from rookery.tracking.set_aside import Aside
 
 State = Literal["ok", "behind", "failing", "none"]
 PARTS: tuple[Part, ...] = get_args(Part)
+STARTED_AT = WALL.now()
+"""Since when this process runs, in real time."""
 STALE = timedelta(seconds=20)
 """A part that gave no sign of life for so long is gone, or stuck with its whole worker."""
 BEHIND: dict[Part, timedelta] = {
@@ -36,12 +38,25 @@ BEHIND: dict[Part, timedelta] = {
 """A part is behind at which something waits for longer, or that has been at one thing for longer."""
 
 
+Waits = Literal["parcels_to_be_looked_at", "parcels_to_be_entered", "news_to_be_spread"]
+WAITS: dict[Part, Waits] = {
+    "live": "parcels_to_be_looked_at", "outlook": "parcels_to_be_entered", "webhooks": "news_to_be_spread"
+}  # fmt: skip
+
+
 class LivePart(Struct, frozen=True):
     """A part of the live side. state: none = no worker gives a sign of life of it; failing: what it does fails now,
     since `since`; behind: something waits, or is being done, since `since`, for too long. fault: the code of the last
-    fault, also one that is over. waiting: parcels to be looked at (live), to be looked at again under the present
-    outlook (outlook), news to be spread (webhooks); of live and webhooks 100,000 = so many or more. Instants are real
-    time.
+    fault, also one that is over.
+
+    waiting: so much waits for it, as it counted at `sign_at`; waiting_what: what this is, null = it counts nothing.
+    parcels_to_be_looked_at: the queue that `parcels` counts as of now. parcels_to_be_entered: not in that queue yet;
+    they did not move, and a new outlook was made: they are entered some at a time, to be looked up in it.
+    news_to_be_spread: what `news` counts as of now. 100,000 = so many or more, of parcels to be looked at and of news.
+
+    started_at: since when it runs in the worker that has it, null = not known. ended_at: that worker was told to end.
+    broke_off_at: the last sign of life of the run before this one, which was not told to end: its worker was killed,
+    crashed or lost the database, and was started again or another took over. Instants are real time.
     """
 
     part: Part
@@ -51,6 +66,10 @@ class LivePart(Struct, frozen=True):
     fault: str | None
     fault_at: datetime | None
     waiting: int | None
+    waiting_what: Waits | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    broke_off_at: datetime | None
 
 
 class LiveOutlook(Struct, frozen=True):
@@ -80,7 +99,11 @@ class Undelivered(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """How the live side is, in one mode. set_aside: parcels that are, up to 100,000, which tells so many or more."""
+    """How the live side is, in one mode. parcels: those in the queue, to be looked at, whether they moved or were
+    entered for another outlook's sake; one that moved twice since may count twice. outlook: null until one was made.
+    news: to be spread to endpoints. set_aside: parcels that are, up to 100,000, which tells so many or more; they wait
+    for nothing and are in no other count.
+    """
 
     parts: list[LivePart]
     parcels: Backlog
@@ -132,8 +155,9 @@ def figures(ctx: Context) -> Figures:
 def _told(part: Part, sign: Sign | None, now: datetime) -> LivePart:
     state, since = judged(sign, now)
     if sign is None:
-        return LivePart(part, state, None, None, None, None, None)
-    return LivePart(part, state, since, sign.at, sign.fault, sign.fault_at, sign.waiting)
+        return LivePart(part, state, None, None, None, None, None, WAITS.get(part), None, None, None)
+    run = (None, None, None) if sign.of_before else (sign.started_at, sign.ended_at, sign.broke_off_at)
+    return LivePart(part, state, since, sign.at, sign.fault, sign.fault_at, sign.waiting, WAITS.get(part), *run)
 
 
 def _waits_s(sign: Sign | None, first: int | None, now: datetime) -> float | None:
@@ -167,9 +191,11 @@ class AsideParcel(Struct, frozen=True):
 
 class LiveStatus(Figures, frozen=True):
     """How the live side is, in one mode, with a page of the parcels that are set aside, by identifier; `next` is what
-    to send as `after` for more, null when this was all.
+    to send as `after` for more, null when this was all. server_started_at: since when the server process that answers
+    runs, in real time.
     """
 
+    server_started_at: datetime
     parcels_set_aside: list[AsideParcel]
     next: str | None
 
@@ -190,7 +216,8 @@ def live_status(ctx: Context, ask: WhichAside) -> LiveStatus:
     with ctx.as_system() as conn:
         now = figures(ctx)
         found = page(set_aside.page(conn, ctx.who.test, ask.after, ask.limit + 1), ask.limit, lambda one: one.epc)
-    return LiveStatus(**structs.asdict(now), parcels_set_aside=_named(ctx, found.data), next=found.next)
+    aside = _named(ctx, found.data)
+    return LiveStatus(**structs.asdict(now), server_started_at=STARTED_AT, parcels_set_aside=aside, next=found.next)
 
 
 def _named(ctx: Context, found: list[Aside]) -> list[AsideParcel]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,7 +19,7 @@ from rookery.flows.living.facts import enter_parcels
 from rookery.flows.ordering import refuse_changed, tell_history
 from rookery.flows.quotes.asks import Leg
 from rookery.flows.quotes.desks import Desks
-from rookery.flows.under_way import refuse_under_way
+from rookery.flows.under_way import refuse_handed_over, refuse_under_way
 from rookery.orders.intake import judge
 from rookery.orders.intake_model import OrderIn, PlaceIn
 from rookery.orders.vault.keyring import Keyring
@@ -163,14 +163,14 @@ def cancel(ctx: Context, ask: ShipmentCancel) -> Shipment:
     """Cancel a shipment before it is handed over: its room is given back and its numbers retire for ever.
 
     Once a courier has scanned a parcel of it, only an operator may, and nobody when one was delivered. Cancelling
-    twice is no fault.
+    twice is no fault. What was delivered comes back as a new shipment.
     """
     operator = "operator" in ctx.who.scopes
     shipment = _locked(ctx, ask.shipment_id, anybodys=operator)
     refuse_changed(ask.if_match, shipment.version)
     if shipment.state == "handed_over":
-        what = "The shipment was handed over."
-        raise Conflict("shipments.handed_over", what, "ask the courier to return it")
+        action = "it is not cancelled any more: ask its courier to return it"
+        refuse_handed_over(ctx, _numbers(shipment), "shipments.handed_over", action)
     if shipment.state == "booked":
         action = "have it returned" if operator else "ask its courier to return it, or an operator to cancel it"
         refuse_under_way(ctx, _numbers(shipment), action, delivered_alone=operator)
@@ -204,6 +204,14 @@ def _locked(ctx: Context, shipment_id: str, *, anybodys: bool = False) -> Shipme
     if held.rowcount == 0:
         raise NotFound("shipments.none", f"There is no shipment {shipment_id}.", "list yours: GET /shipments")
     return get_shipment(ctx, shipment_id)
+
+
+def _cancelled_at(ctx: Context, shipment: Shipment) -> str:
+    row = ctx.conn.execute(
+        "select max(at) from orders.history where order_id = %s and what = 'cancelled'", (shipment.order_id,)
+    ).fetchone()
+    at: datetime | None = row[0] if row else None  # the history is kept for a while only
+    return "" if at is None else f" at {at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def _numbers(shipment: Shipment) -> list[str]:
@@ -241,9 +249,13 @@ def readdress(ctx: Context, ask: NewRecipient) -> Shipment:
     """
     shipment = _locked(ctx, ask.shipment_id)
     refuse_changed(ask.if_match, shipment.version)
-    if shipment.state != "booked":
-        raise Conflict("shipments.not_booked", f"The shipment is {shipment.state}.", "only a booked one can be changed")
-    refuse_under_way(ctx, _numbers(shipment), "ask the courier that has it to deliver it to somebody else")
+    elsewhere = "ask the courier that has it to deliver it to somebody else"
+    if shipment.state == "cancelled":
+        what = f"The shipment was cancelled{_cancelled_at(ctx, shipment)}: its numbers are retired."
+        raise Conflict("shipments.not_booked", what, "book a new one: POST /quotes, then POST /shipments")
+    if shipment.state == "handed_over":
+        refuse_handed_over(ctx, _numbers(shipment), "shipments.not_booked", elsewhere)
+    refuse_under_way(ctx, _numbers(shipment), elsewhere)
     row = ctx.conn.execute(
         "select to_node, to_country, to_postal_code, ready_at from orders.orders where order_id = %s",
         (shipment.order_id,),

@@ -51,10 +51,12 @@ class Ridden(Struct, frozen=True):
 class TrackedStep(Struct, frozen=True):
     """One event about a parcel. via: the containers it was scanned with, the innermost first; [] = it was itself.
 
+    event_id: to look it up, GET /epcis/events/{event_id}; null = it names the container alone, not the parcel, and is
+    read by whoever sent it and who runs the network.
     reason: why it did not count, where `counted` is false.
     """
 
-    event_id: str
+    event_id: str | None
     at: datetime
     recorded_at: datetime
     status: str | None
@@ -68,7 +70,9 @@ class TrackedStep(Struct, frozen=True):
 
 
 class Why(Struct, frozen=True):
-    """What made the status: an event, else booking, hand-over or cancellation; and the steps, in event time."""
+    """What made the status: an event, else booking, hand-over or cancellation; and the steps, in event time. event_id:
+    of that event, null as in its step.
+    """
 
     by: By
     event_id: str | None

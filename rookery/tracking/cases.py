@@ -1,7 +1,7 @@
 """Cases and the parcels in them, in PostgreSQL: written as the system by whoever judges parcels.
 
-A parcel is a *member* of a case until its rule finds it no more (clear_at): of an open case, or still of one that was
-closed by hand, which so is not opened again for it. Within the transaction of the connection.
+A parcel is a *member* of a case until its rule finds it no more (clear_at): of an open case, of one that was closed by
+hand, which so is not opened again for it, or of one that is over. Within the transaction of the connection.
 """
 
 from __future__ import annotations
@@ -205,9 +205,11 @@ def others_open(conn: psycopg.Connection, kind: str, causes: Sequence[str], test
 
 
 def empty(conn: psycopg.Connection, case_ids: Sequence[str], now: datetime) -> list[str]:
-    """All that is in cases leaves them, as it is mended, and is clear; which parcels those are."""
+    """All that is in cases leaves them, as it is mended; which parcels those are. They are members until they are
+    looked at: so it is told what they come from where they still are in trouble.
+    """
     left = conn.execute(
-        "update tracking.case_parcels set closed_at = %(now)s, closed_why = 'mended', clear_at = %(now)s"
+        "update tracking.case_parcels set closed_at = %(now)s, closed_why = 'mended'"
         " where case_id = any(%(ids)s) and closed_at is null returning epc",
         {"now": now, "ids": list(case_ids)},
     )

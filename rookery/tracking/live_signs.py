@@ -31,6 +31,14 @@ class Sign(Struct, frozen=True, kw_only=True):
     waiting_since: datetime | None = None
     outlook: str | None = None
     outlook_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    broke_off_at: datetime | None = None
+
+    @property
+    def of_before(self) -> bool:
+        """Whether an older program gave it, which does not tell since when it runs, or that it ended."""
+        return self.started_at is None or (self.ended_at is not None and self.at > self.ended_at)
 
 
 class Waiting(NamedTuple):
@@ -63,6 +71,15 @@ def write(conn: psycopg.Connection, test: bool, signs: Iterable[Sign]) -> None:
     """Keep the signs of some parts, in place of those before."""
     for sign in sorted(signs, key=lambda sign: sign.part):
         conn.execute(_WRITE.encode(), {"test": test, **{name: getattr(sign, name) for name in _NAMES}})
+
+
+def end(conn: psycopg.Connection, test: bool, part: Part, started_at: datetime, now: datetime) -> None:
+    """Note that the run of a part that began then was told to end; nothing where another has the part by now."""
+    conn.execute(
+        "update tracking.live_signs set at = %(now)s, ended_at = %(now)s"
+        " where part = %(part)s and test = %(test)s and started_at = %(started_at)s",
+        {"part": part, "test": test, "started_at": started_at, "now": now},
+    )
 
 
 def read(conn: psycopg.Connection, test: bool) -> dict[Part, Sign]:

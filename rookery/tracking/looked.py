@@ -34,6 +34,7 @@ LOOKED: dict[str, Any] = {
     "by_at": AT,  # first instant by which it is delivered with `confidence`
     "promised_at": AT,  # equal is on time; null = nothing was promised
     "confidence": pl.Float64,  # that was promised with it
+    "below": pl.Boolean,  # its promise is in doubt, as was last told: from a margin below it, until it is as promised
     "promised_chance": pl.Float64,  # of being on time when it was booked, whatever way it has now; null = not told
     "next_departure_id": pl.String,  # its next move as it looks now
     "next_cutoff_at": AT,
@@ -76,7 +77,7 @@ FOUND: dict[str, Any] = {
 
 def looked_frame(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with LOOKED's columns in order; those left out are null, lists empty, flags false."""
-    fill = {"off_plan": pl.lit(False), "overdue": pl.lit(False), "legs": pl.lit("[]")}
+    fill = {"off_plan": pl.lit(False), "overdue": pl.lit(False), "below": pl.lit(False), "legs": pl.lit("[]")}
 
     def column(name: str, dtype: Any) -> pl.Expr:
         if name in rows.columns:

@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from rookery.base.clock import Clock
 from rookery.base.db import Database, status
+from rookery.base.db import backup as module
 from rookery.base.db.backup import backup, restore, restoring, toc
 from rookery.terms.errors import Conflict, InvalidInput, NotFound
 
@@ -19,8 +20,9 @@ CLOCK = Clock(lambda: datetime(2026, 3, 2, 10, tzinfo=UTC))
 
 
 @pytest.fixture
-def urls(make_urls):
-    """A database with one party in it."""
+def urls(make_urls, monkeypatch):
+    """A database with one party in it. Whoever leaves it may take as long as a busy machine does."""
+    monkeypatch.setattr(module, "_LEAVING_S", 60.0)
     urls = make_urls()
     add(urls, "pty_1")
     return urls
@@ -140,8 +142,9 @@ def test_a_restore_that_fails_changes_nothing(urls, tmp_path):
         assert conn.execute("select count(*) from pg_database where datname like '%\\_new\\_%'").fetchone() == (0,)
 
 
-def test_nothing_is_replaced_under_a_running_server(urls, tmp_path):
+def test_nothing_is_replaced_under_a_running_server(urls, tmp_path, monkeypatch):
     """While others are connected a restore is refused, and tells to stop the server."""
+    monkeypatch.setattr(module, "_LEAVING_S", 0.1)
     backup(urls, tmp_path / "a.dump")
     with psycopg.connect(urls.main), pytest.raises(Conflict, match="rookery serve"):
         restore(urls, tmp_path / "a.dump")

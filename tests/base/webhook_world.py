@@ -83,7 +83,7 @@ class World:
         with self.desk.context() as ctx:
             return endpoints.get_endpoint(ctx.conn, endpoint_id)
 
-    def deliver(self, total_s: float = 5.0, act: Callable[[Deliverer], Any] | None = None) -> None:
+    def deliver(self, total_s: float = 60.0, act: Callable[[Deliverer], Any] | None = None) -> None:
         """A fresh deliverer tells all that can be told now; or does as told."""
 
         async def all_of_it() -> None:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -14,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from ports import held_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "start" / "record.md"
@@ -36,19 +36,17 @@ def printed(tmp_path_factory) -> list[str]:
     folder = tmp_path_factory.mktemp("record")
     (folder / ".venv").mkdir()
     (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    script = f"\necho; echo '{MARK}'\n".join(commands.replace("8080", str(port)) for commands, _ in BLOCKS)
-    shell = subprocess.Popen(
-        ["bash", "-eu", "-c", script], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        told, _ = shell.communicate(timeout=300)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGTERM)
+    with held_port() as port:
+        script = f"\necho; echo '{MARK}'\n".join(commands.replace("8080", str(port)) for commands, _ in BLOCKS)
+        shell = subprocess.Popen(
+            ["bash", "-eu", "-c", script], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            told, _ = shell.communicate(timeout=900)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGTERM)
     log = folder / "out" / "serve.log"
     assert shell.returncode == 0, f"{told}\n{log.read_text() if log.exists() else ''}"
     return told.split(f"{MARK}\n")

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ports import held_port
+
 from rookery.app import House, open_house
 from rookery.base.access import keys
 from rookery.base.clock import WALL
@@ -26,7 +27,7 @@ from rookery.base.db import Cluster
 
 # what a test loses when the machine fails is nobody's
 THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
-COMES_UP_S = 60.0
+COMES_UP_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,18 @@ class Served:
 
     def start(self, ready: bool = True) -> None:
         """Starts the process and returns when it is ready; with `ready` False when it answers at all."""
-        with socket.socket() as probe:
-            probe.bind((self.host, 0))
-            self.port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "rookery.doors.http", self.host, str(self.port), str(self.data)]
+        with held_port(self.host) as self.port:
+            command = [sys.executable, "-m", "rookery.doors.http", self.host, str(self.port), str(self.data)]
+            self.run(command, "/ready" if ready else "/health")
+
+    def run(self, command: list[str], path: str, folder: Path | None = None) -> None:
+        """Starts a process in a folder and returns when it answers at a path with 200."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
         until = time.monotonic() + COMES_UP_S
         while time.monotonic() < until and self.process.poll() is None:
             try:
-                if self.ask("GET", "/ready" if ready else "/health").status == 200:
+                if self.ask("GET", path).status == 200:
                     return
             except OSError:
                 pass
@@ -119,7 +122,7 @@ class Served:
         body: Any = None,
         key: str | None = None,
         headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
-        timeout: float = 60,
+        timeout: float = 300,
     ) -> Told:
         """Sends one request over a connection of its own; body: bytes as they are, anything else as JSON."""
         conn = http.client.HTTPConnection(self.host, self.port, timeout=timeout)

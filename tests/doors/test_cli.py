@@ -46,7 +46,7 @@ def process(*arguments: object, cwd: Path | None = None, **env: str) -> Done:
         text=True,
         cwd=cwd,
         env={**os.environ, **env},
-        timeout=120,
+        timeout=900,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)
@@ -369,7 +369,7 @@ def test_a_stopped_command_leaves_nothing(tmp_path, signum):
     while (line := running.stderr.readline()) and "planning" not in line:
         pass
     running.send_signal(signum)
-    stdout, stderr = running.communicate(timeout=120)
+    stdout, stderr = running.communicate(timeout=900)
     assert running.returncode == 128 + signum
     assert stdout == ""
     assert "Stopped" in stderr and "Traceback" not in stderr

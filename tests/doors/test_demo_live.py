@@ -24,7 +24,7 @@ from rookery.terms.errors import Conflict
 from rookery.twin.live import STATES
 
 COMMAND = [sys.executable, "-m", "rookery.doors.cli.main"]
-ENDS_S = 180.0
+ENDS_S = 900.0
 
 
 @pytest.fixture(scope="module")

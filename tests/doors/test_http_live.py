@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -72,7 +72,7 @@ def test_metrics_tell_the_live_side(served):
     """
     now = WALL.now()
     with said(
-        served, Sign(part="live", at=now, failing_since=now),
+        served, Sign(part="live", at=now, failing_since=now, started_at=now, broke_off_at=now - timedelta(hours=1)),
         Sign(part="outlook", at=now, outlook="0.abc", outlook_at=now - timedelta(hours=2), waiting=4),
     ):  # fmt: skip
         shown(served, 'rookery_live_part{mode="live",part="live",state="failing"}', "1.0")
@@ -81,7 +81,13 @@ def test_metrics_tell_the_live_side(served):
         assert metric(served, 'rookery_outlook_version_info{mode="live",version="0.abc"}') == "1.0"
         assert float(metric(served, 'rookery_outlook_age_seconds{mode="live"}') or 0) >= 7200
         assert metric(served, 'rookery_outlook_parcels_waiting{mode="live"}') == "4.0"
-        assert metric(served, 'rookery_live_sign_at_seconds{mode="live",part="live"}') is not None
+        for name, of_outlook in (("sign_at", True), ("started_at", False), ("broke_off_at", False)):
+            assert metric(served, f'rookery_live_{name}_seconds{{mode="live",part="live"}}') is not None, name
+            line = metric(served, f'rookery_live_{name}_seconds{{mode="live",part="outlook"}}')
+            assert (line is not None) == of_outlook, name
+        began = served.ask("GET", "/live", key=served.new_key("operator")).json["server_started_at"]
+        told = float(metric(served, "rookery_server_started_at_seconds") or 0)
+        assert told == datetime.fromisoformat(began).timestamp()
         for name in ("live_parcels_waiting", "live_parcels_set_aside", "outbox_waiting", "webhooks_undelivered"):
             assert metric(served, f'rookery_{name}{{mode="live"}}') is not None, name
     shown(served, 'rookery_outlook_version_info{mode="live",version="0.abc"}', None)

@@ -68,7 +68,7 @@ def test_nothing_that_is_asked_breaks_the_document(name, served, key):
 
     def ask(case, data) -> None:
         case.call_and_validate(
-            base_url=served.url, headers={"Authorization": f"Bearer {key}"}, checks=CHECKS, timeout=30
+            base_url=served.url, headers={"Authorization": f"Bearer {key}"}, checks=CHECKS, timeout=300
         )
 
     asked_of(name, EXAMPLES, ask)
@@ -196,7 +196,7 @@ def test_nothing_that_is_asked_of_real_things_breaks_the_document(name, shop: Sh
         if not data.draw(st.booleans()):
             case.headers.clear()
         headers = {"Authorization": f"Bearer {shop.world.keys['shop']}"}
-        told = case.call_and_validate(base_url=shop.world.served.url, headers=headers, checks=CHECKS, timeout=30)
+        told = case.call_and_validate(base_url=shop.world.served.url, headers=headers, checks=CHECKS, timeout=300)
         answered.add(told.status_code)
 
     answered: set[int] = set()

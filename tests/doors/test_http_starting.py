@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,13 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from ports import held_port
 from serving_world import THROW_AWAY, Served
 
 from rookery.app import House, make_ready, wire
 from rookery.base.clock import WALL
 from rookery.base.db import MAIN, Cluster, Database, upgrade
 
-ENDS_S = 60.0
+ENDS_S = 300.0
 
 
 @pytest.fixture
@@ -86,6 +86,13 @@ def processes(data: Path) -> set[int]:
     return found
 
 
+def kill(numbers: set[int]) -> None:
+    """Ends what is left of a test that failed."""
+    for number in numbers:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
 def begin(data: Path, port: int) -> subprocess.Popen[bytes]:
     """`rookery serve` in a process of its own."""
     command = [sys.executable, "-m", "rookery.doors.cli.main", "serve", "--port", str(port), "--json"]
@@ -110,26 +117,18 @@ def test_nothing_is_left_of_a_server_that_was_killed(data: Path):
     """After kill -9 of `rookery serve` the next one comes up at once on the same port; after kill -9 of that, of its
     HTTP server too, all its processes end by themselves, PostgreSQL last.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     try:
-        serve(data, port).kill()
-        second = serve(data, port)
-        door = next(
-            number
-            for number in processes(data)
-            if b"rookery.doors.http" in Path(f"/proc/{number}/cmdline").read_bytes()
-            and f"\nPPid:\t{second.pid}\n" in Path(f"/proc/{number}/status").read_text()
-        )
+        with held_port() as port:
+            serve(data, port).kill()
+            second = serve(data, port)
+        [door] = [number for number in children(second.pid) if b"rookery.doors.http" in command_of(number)]
         assert len(processes(data)) > 4
         second.kill()
         os.kill(door, signal.SIGKILL)
         second.wait()
         until(lambda: not processes(data), "some are still there")
     finally:
-        for number in processes(data):
-            os.kill(number, signal.SIGKILL)
+        kill(processes(data))
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks processes up in /proc")
@@ -147,8 +146,7 @@ def test_nothing_is_left_of_a_server_that_is_stopped_while_it_starts(data: Path,
         said = (data / "serve.log").read_text()
         assert ("Stopped" in said) == (signum == signal.SIGTERM) and "ignored" not in said
     finally:
-        for number in processes(data):
-            os.kill(number, signal.SIGKILL)
+        kill(processes(data))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks processes up in /proc")
@@ -167,11 +165,19 @@ def test_a_door_that_is_still_starting_ends_when_it_is_told(data: Path):
             door.kill()
 
 
-def children(parent: int) -> list[str]:
+def children(parent: int) -> list[int]:
     """The processes that one started."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdecimal() and f"\nPPid:\t{parent}\n" in (entry / "status").read_text():
-                found.append(entry.name)
+                found.append(int(entry.name))
     return found
+
+
+def command_of(number: int) -> bytes:
+    """The words of a process; none when it has ended."""
+    try:
+        return Path(f"/proc/{number}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -11,11 +11,15 @@ from rich.console import Console
 from rookery.doors.cli.live.dashboard import line, page
 from rookery.doors.cli.live.figures import Figures, Wanted
 from rookery.doors.cli.live.trouble import PATIENCE_S, Trouble
+from rookery.flows.live_status import PARTS, WAITS
 
 
 def told(**states: str) -> dict[str, Any]:
     parts = {"live": "ok", "outlook": "ok", "subscriptions": "ok", "webhooks": "ok", **states}
-    return {"parts": [{"part": part, "state": state, "fault": "DataError", "waiting": 1234}
+    counted: dict[str, Any] = {
+        part: {"waiting": 1234 if part in WAITS else None, "waiting_what": WAITS.get(part)} for part in PARTS
+    }
+    return {"parts": [{"part": part, "state": state, "fault": "DataError", **counted[part]}
                       for part, state in parts.items()]}  # fmt: skip
 
 
@@ -29,10 +33,25 @@ def test_what_fails_is_told_at_once_and_what_is_behind_after_a_minute():
     assert trouble.line(told(live="behind", webhooks="none"), 10.0 + PATIENCE_S) == ""
     late = 11.0 + PATIENCE_S
     assert trouble.line(told(live="behind", webhooks="none"), late).startswith("No worker")
-    assert "1,234 wait" in trouble.line(told(live="behind"), late)
+    assert "1,234 parcels wait in the queue, for" in trouble.line(told(live="behind"), late)
     assert trouble.line(told(), late) == ""
     assert trouble.line(told(live="behind"), late + 1) == ""
     assert trouble.line(told(outlook="failing", live="behind"), 1e6).startswith("The live side fails: keeping the")
+
+
+def test_what_waits_is_told_by_its_kind():
+    """Parcels in the queue, parcels that are not in it yet, and news are told apart; subscriptions count nothing."""
+    said = {}
+    for part in PARTS:
+        trouble = Trouble()
+        trouble.line(told(**{part: "behind"}), 0.0)
+        said[part] = trouble.line(told(**{part: "behind"}), 1.0 + PATIENCE_S).split(": ")[1]
+    assert said == {
+        "live": "looking at parcels, 1,234 parcels wait in the queue, for 61 s.",
+        "outlook": "keeping the outlook, 1,234 parcels are not in the queue yet, for 61 s.",
+        "subscriptions": "telling subscribers, for 61 s.",
+        "webhooks": "telling endpoints, 1,234 news wait, for 61 s.",
+    }
 
 
 def test_a_wave_that_nobody_plans_is_told_at_once():

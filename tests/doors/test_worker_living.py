@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rookery.base.db import Urls
 from rookery.base.jobs import Desk
 from rookery.base.operations import Who
+from rookery.doors.http.telemetry import log
 from rookery.doors.worker import living
 from rookery.doors.worker.living import LIVE, Pace, leading, settle, start
 from rookery.doors.worker.running import run_worker
@@ -26,7 +27,7 @@ from rookery.tracking import chances
 from rookery.tracking.epcis.identifiers import sscc_uri
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
-from record_cases import Record, make_record
+from record_cases import NOW, Record, make_record
 
 QUICK = Pace(turn=0.01, look=0.02, enter=0.01, again=0.01, lead=0.02)
 
@@ -67,10 +68,24 @@ class Worker:
 
 def until(look: Callable[[], Any]) -> Any:
     """Looks again until there is something to see."""
-    over = time.monotonic() + 120
+    over = time.monotonic() + 300
     while not (seen := look()):
         assert time.monotonic() < over, "waited in vain"
     return seen
+
+
+def logged(capfd: pytest.CaptureFixture) -> str:
+    """All that was logged by now, and not read yet: a thread of its own writes it, line after line."""
+    told = ""
+
+    def whole() -> bool:
+        nonlocal told
+        told += capfd.readouterr().err
+        return '"test.read"' in told
+
+    log(NOW, "test.read")
+    until(whole)
+    return told
 
 
 def rows(record: Record, query: str, *values: object) -> list[tuple]:
@@ -200,7 +215,7 @@ def test_who_cannot_be_looked_at_is_set_aside_and_the_others_go_on(
         first = rows(record, "select policy from tracking.chances where epc = %s", bad)
         until(lambda: rows(record, f"{policies} and policy <> %s", bad, first[0][0]) == [(True,)])
         until(lambda: not rows(record, "select from tracking.moved"))
-    assert capfd.readouterr().err.count('"live.set_aside"') == 1
+    assert logged(capfd).count('"live.set_aside"') == 1
 
 
 def test_who_is_in_the_way_for_a_moment_is_waited_for(record: Record, capfd: pytest.CaptureFixture) -> None:
@@ -222,7 +237,7 @@ def test_who_is_in_the_way_for_a_moment_is_waited_for(record: Record, capfd: pyt
     capfd.readouterr()
     with Worker(record):
         until(lambda: looked_at(record) == booked)
-    told = capfd.readouterr().err
+    told = logged(capfd)
     assert told.count('"live.leads"') == 1
     assert '"live.failed"' not in told and '"live.waits"' not in told
 

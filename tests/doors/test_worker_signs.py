@@ -81,9 +81,9 @@ def until(look: Callable[[], Any]) -> Any:
     return seen
 
 
-def how(record: Record) -> dict[Part, State]:
+def how(record: Record, test: bool = False) -> dict[Part, State]:
     """How each part is."""
-    with record.context(readonly=True) as ctx:
+    with record.context(structs.replace(SYSTEM, test=test), readonly=True) as ctx:
         return states(ctx)
 
 
@@ -144,8 +144,7 @@ def test_while_looks_fail_the_part_is_failing(record: Record) -> None:
         until(lambda: how(record) == ALL_OK | {"live": "failing"})
         told = part(record, "live")
         assert (told["fault"], told["since"], told["waiting"]) == ("RaiseException", told["fault_at"], 1)
-        with record.context(structs.replace(SYSTEM, test=True)) as ctx:
-            assert states(ctx) == ALL_OK
+        until(lambda: how(record, test=True) == ALL_OK)
         said = str(record.do("live.status", HOUSE))
         assert "Ada" not in said and "Straße" not in said
 
@@ -217,7 +216,9 @@ def test_a_database_that_is_away_is_outlived(record: Record, urls: Urls) -> None
 
 
 def test_a_worker_that_is_killed_gives_no_sign_any_more(tmp_path: Path) -> None:
-    """Its last signs grow old, and from then on there is none; whoever takes over goes on where it was."""
+    """Its last signs grow old, and from then on there is none. Started again, it tells since when it runs and that the
+    run before broke off; told to end, it tells that.
+    """
     with Cluster(tmp_path, changed=THROW_AWAY), open_house(tmp_path) as house:
         words = [sys.executable, "-m", "rookery.doors.worker", "--data", str(tmp_path)]
         with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
@@ -235,6 +236,19 @@ def test_a_worker_that_is_killed_gives_no_sign_any_more(tmp_path: Path) -> None:
         for sign in last.values():
             assert judged(sign, sign.at + STALE)[0] == "ok"
             assert judged(sign, sign.at + STALE + timedelta(seconds=1)) == ("none", sign.at)
+            assert sign.started_at is not None and (sign.ended_at, sign.broke_off_at) == (None, None)
+        with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+
+            def signs_now() -> dict[Part, live_signs.Sign]:
+                with house.context(readonly=True) as ctx:
+                    return live_signs.read(ctx.conn, False)
+
+            again = until(lambda: (now := signs_now()) and all(now[one].at > last[one].at for one in now) and now)
+            for name, sign in again.items():
+                assert sign.started_at is not None and sign.started_at > last[name].at == sign.broke_off_at
+            process.terminate()
+            process.wait()
+        assert all(sign.ended_at == sign.at for sign in signs_now().values())
 
 
 def test_who_takes_over_goes_on_with_the_signs_of_the_one_before(record: Record) -> None:
@@ -262,6 +276,77 @@ def test_who_takes_over_goes_on_with_the_signs_of_the_one_before(record: Record)
     told = part(record, "live")
     assert (told["state"], told["fault"]) == ("behind", "DataError")
     assert datetime.fromisoformat(told["since"]) == long_ago
+
+
+def test_a_run_that_was_told_to_end_did_not_break_off(record: Record) -> None:
+    """Its end is told, and the next run tells its own begin alone; after one that was not told to end it tells since
+    when that gave no sign any more.
+    """
+    assert [part(record, name)["started_at"] for name in ALL_OK] == [None] * 4
+    with worker(record):
+        until(lambda: how(record) == ALL_OK)
+        first = part(record, "live")
+        assert (first["ended_at"], first["broke_off_at"]) == (None, None)
+    ended = part(record, "live")
+    assert ended["started_at"] == first["started_at"] < ended["ended_at"] == ended["sign_at"]
+    with worker(record):
+        until(lambda: part(record, "live")["ended_at"] is None)
+        second = part(record, "live")
+    assert second["started_at"] > ended["ended_at"] and second["broke_off_at"] is None
+    with record.context() as ctx:  # as if it had been killed
+        ctx.conn.execute("update tracking.live_signs set ended_at = null")
+        killed = live_signs.read(ctx.conn, False)["live"].at
+    with worker(record):
+        until(lambda: part(record, "live")["broke_off_at"] is not None)
+        third = part(record, "live")
+    assert datetime.fromisoformat(third["broke_off_at"]) == killed < datetime.fromisoformat(third["started_at"])
+
+
+BEFORE = """
+insert into tracking.live_signs (part, test, at) values ('live', false, %s)
+    on conflict (part, test) do update set at = excluded.at
+"""
+
+
+def test_of_an_older_program_nobody_knows_since_when_it_runs(record: Record) -> None:
+    """One that runs on beside, or takes over, writes its signs as ever: it did not begin when another did, and does not
+    break off when it ends.
+    """
+    with worker(record):
+        until(lambda: how(record) == ALL_OK)
+    with record.context() as ctx:
+        ctx.conn.execute(BEFORE, (WALL.now(),))
+    told = part(record, "live")
+    assert (told["state"], told["started_at"], told["ended_at"], told["broke_off_at"]) == ("ok", None, None, None)
+    with worker(record):
+        until(lambda: part(record, "live")["started_at"] is not None)
+        assert part(record, "live")["broke_off_at"] is None
+
+
+def test_who_lost_a_part_does_not_end_it_for_another(record: Record) -> None:
+    """The end of a run is noted while the sign is that run's own."""
+    now = WALL.now()
+    with record.context() as ctx:
+        live_signs.write(ctx.conn, False, [live_signs.Sign(part="live", at=now, started_at=now)])
+        live_signs.end(ctx.conn, False, "live", now - timedelta(seconds=1), now)
+        assert live_signs.read(ctx.conn, False)["live"].ended_at is None
+        live_signs.end(ctx.conn, False, "live", now, now)
+        assert live_signs.read(ctx.conn, False)["live"].ended_at == now
+
+
+def test_what_waits_is_told_by_what_it_is(record: Record) -> None:
+    """Parcels in the queue, those that are not in it yet, and news: each count says which of them it is."""
+    record.book("one")
+    at = WALL.now()
+    with record.context() as ctx:
+        said = [live_signs.Sign(part="live", at=at, waiting=1), live_signs.Sign(part="outlook", at=at, waiting=7)]
+        live_signs.write(ctx.conn, False, said)
+    told = record.do("live.status", HOUSE)
+    assert [(one["part"], one["waiting"], one["waiting_what"]) for one in told["parts"]] == [
+        ("live", 1, "parcels_to_be_looked_at"), ("outlook", 7, "parcels_to_be_entered"), ("subscriptions", None, None),
+        ("webhooks", None, "news_to_be_spread"),
+    ]  # fmt: skip
+    assert told["parcels"]["count"] == 1  # as of now, of the queue alone
 
 
 def test_the_oldest_wait_is_told_also_when_nobody_looks(record: Record) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from receiving import Answer, Receiver, receiving
+from receiving import PATIENCE_S, Answer, Receiver, receiving
 from serving_world import THROW_AWAY
 
 from rookery.app import House, open_house
@@ -57,8 +57,7 @@ def test_one_worker_tells_and_another_takes_over(make_database: Callable[..., Da
         tell(desk, "a", "b", "c")
         receiver.wait_for(3 * first + 3)
         stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
+        thread.join()
     assert len(receiver.ids) == len(set(receiver.ids)) == 6
 
 
@@ -89,10 +88,9 @@ def test_a_database_that_is_lost_and_back_is_waited_for(
     [thread] = start(desk, stop, again_s=0.05)
     receiver.wait_for(2)
     tell(desk, "b")
-    while len(set(receiver.ids)) < 3:
-        receiver.wait_for(len(receiver.heard) + 1)
+    receiver.wait_for(3, distinct=True)
     stop.set()
-    thread.join(20)
+    thread.join()
     with database.owner() as conn:
         assert conn.execute("select distinct state from base.deliveries").fetchall() == [("delivered",)]
 
@@ -120,7 +118,7 @@ def test_a_worker_that_has_just_begun_ends_well(tmp_path: Path, signum: signal.S
             assert "worker.started" in process.stderr.readline()
             process.send_signal(signum)
             assert "worker.stopped" in process.stderr.readlines()[-1]
-            assert process.wait(60) == 0
+            assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_worker_that_is_killed_in_the_middle_loses_nothing(tmp_path: Path, receiver: Receiver) -> None:
@@ -132,14 +130,14 @@ def test_a_worker_that_is_killed_in_the_middle_loses_nothing(tmp_path: Path, rec
         tell(house, "a", "a", "b")
         receiver.answer = lambda heard: Answer(hangs=True)
         with worker(tmp_path) as first:
-            receiver.wait_for(2, 120)
+            receiver.wait_for(2)
             first.send_signal(signal.SIGKILL)
             first.wait()
         receiver.answer = lambda heard: Answer(200)
         with worker(tmp_path) as second:
-            receiver.wait_for(5, 120)
+            receiver.wait_for(5)
             second.send_signal(signal.SIGTERM)
-            assert second.wait(60) == 0
+            assert second.wait(PATIENCE_S) == 0
         with house.context() as ctx:
             states = ctx.conn.execute("select key, state, event_id from base.deliveries order by seq").fetchall()
     assert [(key, state) for key, state, _ in states] == [("a", "delivered"), ("a", "delivered"), ("b", "delivered")]

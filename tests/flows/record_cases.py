@@ -84,7 +84,7 @@ ADA = {"name": "Ada Example", "lines": ["Teststraat 1"], "city": "Gent", "postal
 @contextmanager
 def make_record(make_urls: Callable[[], Urls], folder: Path, seats: str = "") -> Iterator[Record]:
     """A fresh system of record with the one-lane network active."""
-    with Database.open(make_urls(), size=12) as database:
+    with Database.open(make_urls(), size=12, wait_s=60.0) as database:
         rookery.app.make_ready(database)
         record = Record(database, rookery.app.wire(folder, database))
         record.publish(write_feed(folder / "feed", seats))

@@ -402,7 +402,7 @@ def test_who_runs_the_network_overrules_an_event_and_takes_that_back(world: Worl
 
     delivery = world.follow(epc, HOUSE).event_id
     assert overrule(delivery) == 1
-    told = world.follow(epc)
+    told = world.follow(epc, HOUSE)
     assert told.detail == "departed" and world.kept(epc)[1] == "departed"  # type: ignore[index]
     assert overrule(told.event_id) == 1 and world.kept(epc)[1] == "bagged"  # type: ignore[index]
     packing = world.follow(epc, HOUSE).event_id

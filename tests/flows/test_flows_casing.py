@@ -56,6 +56,10 @@ def room(make_urls, tmp_path):
 
 
 DAMAGED = {"disposition": "damaged"}
+RIDES_LATE: dict[str, Any] = {
+    "node_id": None, "detail": "departed", "riding_departure_id": "HB1", "at": LOOK,
+    "riding_depart_at": LOOK - timedelta(minutes=30), "booked_departure_id": None,
+}  # fmt: skip
 MISSED_HB1 = ("departure_missed", "departure:HB1@2026-03-02T19:30Z")
 
 
@@ -265,7 +269,7 @@ def test_a_closures_case_has_moves_and_closes_when_lifted(room: Room):
 
 def test_a_closures_case_ends_with_the_closure(room: Room):
     """Over, without another scan of what is in it: its case closes within the minute, whoever hears of cases hears it,
-    and its parcels are looked at anew, once; those that are still below their promise come into cases of their own.
+    and its parcels are looked at anew, once; those that are still below their promise are one case of it.
     """
     desk = Desk(room.record.database, room.record.context().clock, room.record.parts)
     enter_closure(room)
@@ -282,7 +286,49 @@ def test_a_closures_case_ends_with_the_closure(room: Room):
     told = room.rows("select kind, key, parties from base.outbox order by seq")
     assert told == [("case.opened", case_id, ["pty_shop"]), ("case.closed", case_id, ["pty_shop"])]
     room.judge(a={"chance": 0.5}, b={})
-    assert room.cases() == {("chance_low", "parcel:urn:p:a"): 1}
+    room.judge(b={"chance": 0.5})  # it was well once since: that is another trouble
+    assert room.cases() == {("chance_low", "closure:clo_x"): 1, ("chance_low", "parcel:urn:p:b"): 1}
+
+
+def test_a_cases_reason_holds_however_it_goes_on(room: Room):
+    """Of a departure that nobody heard of, and that then left late, the case tells which it is; each parcel what it is
+    that is known of it by now.
+    """
+    waits = {"chance": 0.5, "overdue": True, "due_scan": "departed"}
+    room.judge(a=waits, b=waits)
+    room.judge(a=RIDES_LATE | {"chance": 0.4})
+    assert room.rows("select reason from tracking.cases where kind = 'chance_low'") == [
+        ("What goes by HB1@2026-03-02T19:30Z will not be on time as surely as promised.",)
+    ]
+    told = room.rows("select epc, reason from tracking.case_parcels where kind = 'chance_low' order by 1")
+    rest = "HB1@2026-03-02T19:30Z {}: what goes by it will not be on time as surely as promised."
+    assert told == [("urn:p:a", rest.format("left late")), ("urn:p:b", rest.format("was not heard of"))]
+
+
+def test_what_is_late_by_a_closure_is_one_case(room: Room):
+    """Booked around a closed hub, all that is below its promise since stays in the closure's case while that is in
+    force, but for what a late departure is to blame; after that it is one case that tells what was closed, until the
+    last is as promised again.
+    """
+    desk = Desk(room.record.database, room.record.context().clock, room.record.parts)
+    enter_closure(room)
+    around = {"chance": 0.5, "below": True}
+    late = RIDES_LATE | around
+    room.judge(a=CLOSED, b=CLOSED, c=CLOSED, d=CLOSED)
+    for _ in range(2):
+        room.judge(a=around, b=around, c={"chance": 0.96}, d=late)
+    by_departure = ("chance_low", "departure:HB1@2026-03-02T19:30Z")
+    assert room.cases() == {("closure", "closure:clo_x"): 3, by_departure: 1}
+    room.record.now += timedelta(hours=16)
+    judge_unknown(desk)
+    for _ in range(2):
+        room.judge(a=around, b=around, c={"chance": 0.96}, d=late)
+    assert room.cases() == {("chance_low", "closure:clo_x"): 2, by_departure: 1}
+    assert room.rows("select reason from tracking.cases where kind = 'chance_low' and cause = 'closure:clo_x'") == [
+        ("H was closed: Storm. What was to pass it will not be on time as surely as promised.",)
+    ]
+    room.judge(a={"chance": 0.97}, b={"status": "delivered"}, d={})
+    assert room.cases() == {}
 
 
 def test_a_closures_case_ends_when_it_is_lifted(room: Room):

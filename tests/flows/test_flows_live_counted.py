@@ -46,7 +46,10 @@ def database(fresh_database: Database) -> Database:
 
 
 def read(conn: psycopg.Connection, query: str) -> float:
-    """The most rows that any part of the query read, those that it left out among them."""
+    """The most rows that any part of the query read, those that it left out among them. By one process alone: how far
+    others run ahead of it is luck.
+    """
+    conn.execute("set local max_parallel_workers_per_gather = 0")
     row = conn.execute(f"explain (analyze, format json) {query}".encode(), {"test": False}).fetchone()
     assert row is not None
     return max(_rows(row[0][0]["Plan"]))
@@ -82,7 +85,7 @@ def test_news_are_counted_up_to_a_bound(database: Database):
     analyzed(database, "base.outbox")
     with system(database) as conn:
         passed_over = MANY  # of the other mode, at the worst
-        assert read(conn, outbox.WAITING) <= passed_over + COUNTED * 1.1  # two may read side by side
+        assert read(conn, outbox.WAITING) <= passed_over + COUNTED
         conn.execute("delete from base.outbox")
         assert outbox.waiting(conn, False) == (0, None, None)
 
@@ -127,4 +130,4 @@ def test_parcels_that_wait_are_counted_up_to_a_bound(database: Database):
     analyzed(database, "tracking.moved")
     with system(database) as conn:
         passed_over = 10 + 5  # of the other mode, and who is not to be looked at yet
-        assert read(conn, live_signs.MOVED) <= passed_over + COUNTED * 1.1  # two may read side by side
+        assert read(conn, live_signs.MOVED) <= passed_over + COUNTED

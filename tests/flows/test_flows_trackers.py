@@ -42,6 +42,7 @@ class Network:
             "type": "ObjectEvent", "action": "OBSERVE", "bizStep": step, "epcList": [sscc_uri(number)],
             "eventTime": (NOW + timedelta(hours=hours)).isoformat(), "eventTimeZoneOffset": "+00:00", **more,
         }  # fmt: skip
+        event = {name: value for name, value in event.items() if value is not None}
         if node is not None:
             event["readPoint"] = {"id": place_of(node)}
         with self.record.context(who) as ctx:
@@ -177,6 +178,27 @@ def test_what_strangers_say_of_a_parcel_reaches_nobody_but_who_runs_the_network(
     for who, steps in ((SHOP, []), (network.blue, []), (OPS, ["not_of_its_couriers"])):
         told = network.track(number, who)
         assert told["status"] == "pre_transit" and [step["reason"] for step in told["why"]["steps"]] == steps
+
+
+def test_each_event_that_a_step_names_is_one_that_its_reader_opens(network: Network):
+    """A scan of the bag alone is a step without a name for all but who sent it and who runs the network: they, and with
+    the scans of the parcel itself everybody, look up what is named.
+    """
+    number = number_of(network.record.book("V"))
+    network.record.now = NOW + timedelta(days=2)
+    bag = "340123450000000017"
+    packed = {"type": "AggregationEvent", "action": "ADD", "parentID": sscc_uri(bag), "childEPCs": [sscc_uri(number)]}
+    network.scan(network.blue, number, "accepting", 1, "A")
+    network.scan(network.blue, number, "packing", 2, "A", **packed, epcList=None)
+    network.scan(network.blue, bag, "departing", 9, "A", eventID="urn:uuid:0190a3f0-0000-7000-8000-000000000003")
+    network.scan(network.blue, bag, "arriving", 11, "H")
+    for who, hides in ((SHOP, True), (network.red, True), (network.blue, False), (OPS, False)):
+        why = network.track(number, who)["why"]
+        ids = [step["event_id"] for step in why["steps"]]
+        assert [one is None for one in ids] == [False, False, hides, hides], who
+        assert (why["by"], why["event_id"]) == ("event", ids[-1])
+        for event_id in filter(None, ids):
+            network.record.do("epcis.events.get", who, event_id=event_id)
 
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)

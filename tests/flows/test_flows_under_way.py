@@ -49,10 +49,15 @@ def readdress(world: World, shipment: dict[str, Any]) -> str:
     return world.record.do("shipments.readdress", shipment_id=shipment["shipment_id"], to=ADA)["state"]
 
 
-def refusal(act: Callable[[World, dict[str, Any]], str], world: World, shipment: dict[str, Any]) -> Conflict:
+def refusal(
+    act: Callable[[World, dict[str, Any]], str],
+    world: World,
+    shipment: dict[str, Any],
+    code: str = "shipments.under_way",
+) -> Conflict:
     with pytest.raises(Conflict) as told:
         act(world, shipment)
-    assert told.value.code == "shipments.under_way"
+    assert told.value.code == code
     return told.value
 
 
@@ -62,7 +67,8 @@ def test_what_a_courier_scanned_its_shipper_does_not_cancel(world: World):
     world.capture(world.blue, scan("accepting", 1, first), scan("departing", 9, second, place="A"))
     told = refusal(cancel, world, made)
     numbers = [one["number"] for one in made["parcels"]]
-    assert "Of its 3 parcels 2 were scanned" in told.what and "an operator to cancel it" in told.action
+    assert told.what.endswith("picked_up at 2026-03-02T09:00Z (2 of its 3 parcels).")
+    assert "an operator to cancel it" in told.action
     assert [fault.message for fault in told.faults] == [
         f"{numbers[0]}: it was picked_up at 2026-03-02T09:00Z",
         f"{numbers[1]}: it was in_transit at 2026-03-02T17:00Z",
@@ -78,6 +84,64 @@ def test_what_a_courier_scanned_its_shipper_does_not_readdress(world: World):
     assert readdress(world, made) == "booked"
     world.capture(world.blue, scan("accepting", 1, epc))
     assert "ask the courier" in refusal(readdress, world, made).action
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_what_was_delivered_is_told_as_delivered(world: World, handed_over: bool):
+    """Whoever would cancel or readdress it hears that, when it was, and that a return is a new shipment; before that,
+    that its courier has it.
+    """
+    made, [epc] = book(world)
+    if handed_over:
+        world.record.do("parcels.hand_over", world.blue, parcel_id=made["parcels"][0]["parcel_id"])
+    world.capture(world.blue, scan("accepting", 1, epc))
+    code = {cancel: "shipments.handed_over", readdress: "shipments.not_booked"} if handed_over else {}
+    for act in (cancel, readdress):
+        told = refusal(act, world, made, code.get(act, "shipments.under_way"))
+        assert told.what.endswith("picked_up at 2026-03-02T09:00Z.") and "courier" in told.action
+        assert ("was handed over" if handed_over else "was scanned") in told.what
+    world.capture(world.red, scan("receiving", 20, epc))
+    for act in (cancel, readdress):
+        told = refusal(act, world, made, code.get(act, "shipments.under_way"))
+        number = made["parcels"][0]["number"]
+        assert told.what == f"It was delivered: {number}, delivered at 2026-03-03T04:00Z."
+        assert "new shipment" in told.action and "courier" not in told.action
+        assert [fault.message for fault in told.faults] == [f"{number}: it was delivered at 2026-03-03T04:00Z"]
+
+
+def test_of_several_parcels_those_that_were_delivered_are_told_first(world: World):
+    """What the others are is in the list, and they are still their courier's."""
+    made, (first, second, _) = book(world, pieces=3)
+    world.capture(world.blue, scan("accepting", 1, first, second))
+    world.capture(world.red, scan("receiving", 20, second))
+    told = refusal(cancel, world, made)
+    number = made["parcels"][1]["number"]
+    assert told.what == f"It was delivered: {number}, delivered at 2026-03-03T04:00Z (1 of its 3 parcels)."
+    assert "new shipment" in told.action and "other parcels" in told.action and len(told.faults) == 2
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_what_goes_back_is_told_as_going_back(world: World, handed_over: bool):
+    """Its shipper hears that it comes back, since when, and that it is sent once more as a new shipment; who may cancel
+    it is told where somebody may.
+    """
+    made, [epc] = book(world)
+    if handed_over:
+        world.record.do("parcels.hand_over", world.blue, parcel_id=made["parcels"][0]["parcel_id"])
+    world.capture(world.blue, scan("accepting", 1, epc), scan("shipping", 2, epc, disposition="returned"))
+    for act, code in ((cancel, "shipments.handed_over"), (readdress, "shipments.not_booked")):
+        told = refusal(act, world, made, code if handed_over else "shipments.under_way")
+        assert "back to its sender" in told.what and told.what.endswith("return_to_sender at 2026-03-02T10:00Z.")
+        assert "new shipment" in told.action and ("operator" in told.action) is not handed_over
+
+
+def test_what_was_cancelled_is_told_as_cancelled(world: World):
+    """Nobody readdresses it: since when is told, and to book anew; a parcel of it that was scanned changes nothing."""
+    made, [epc] = book(world)
+    assert cancel(world, made) == "cancelled"
+    world.capture(world.blue, scan("accepting", 1, epc))
+    told = refusal(readdress, world, made, "shipments.not_booked")
+    assert "was cancelled at 2026-03-03T08:00Z" in told.what and "POST /quotes" in told.action
 
 
 def test_what_was_scanned_by_way_of_its_bag_is_under_way(world: World):

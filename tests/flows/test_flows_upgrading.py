@@ -87,7 +87,7 @@ def desk(cluster, tmp_path_factory) -> Iterator[Desk]:
     upgrade(url)
     with psycopg.connect(url, options="-c rookery.scopes=system") as conn:
         assert _all(conn) == before
-    with Database.open(Urls(url, urls.keys, urls.maintain), size=4) as database:
+    with Database.open(Urls(url, urls.keys, urls.maintain), size=4, wait_s=60.0) as database:
         yield Desk(database, Clock(lambda: NOW + timedelta(hours=1)), {Archive: Archive(Path(folder))})
 
 

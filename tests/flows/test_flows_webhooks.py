@@ -31,7 +31,7 @@ URL = "https://shop.example.com/rookery"
 
 @pytest.fixture(scope="module")
 def record(make_urls: Callable[[], Urls], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Record]:
-    with Database.open(make_urls(), size=4) as database:
+    with Database.open(make_urls(), size=4, wait_s=60.0) as database:
         rookery.app.make_ready(database)
         yield Record(database, rookery.app.wire(tmp_path_factory.mktemp("webhooks"), database))
 

@@ -40,7 +40,7 @@ def call(clone, *arguments, path=None, cwd=None, **env):
         cwd=cwd or clone.parent,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
     )
 

@@ -26,7 +26,7 @@ from rookery.base.webhooks.targets import VARIABLE
 ROOKERY = [sys.executable, "-c", "from rookery.doors.cli.main import main; main()"]
 # what a test loses when the machine fails is nobody's
 THROW_AWAY = "fsync = off\nfull_page_writes = off\nsynchronous_commit = off\nshared_buffers = '64MB'\n"
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 Seen = TypeVar("Seen")
 
 # A warehouse in Guangzhou, a hub on each side, a depot in Berlin. Between the hubs: a flight every night with four

@@ -137,14 +137,14 @@ def test_orders_taken_by_many_at_once_are_there_once(database, keys, party):
     def write() -> None:
         with psycopg.connect(database.urls.keys, autocommit=True) as own:
             judged = orders(*range(50))
-            together.wait(20)
+            together.wait(120)
             results.append(taken(database, own, party, judged))
 
     writers = [threading.Thread(target=write) for _ in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(60)
+        writer.join()
     assert len(results) == 3 and all(result.order_ids == results[0].order_ids for result in results)
     assert sum(len(result.created) for result in results) == 50
     assert count(database, party, "orders.orders") == count(database, party, "vault.people") == 50

@@ -234,7 +234,7 @@ def test_a_rotation_waits_for_keys_that_are_being_made(fresh_database, tmp_path)
             counting.start()
             counting.join(0.2)
             assert counted == []
-        counting.join(20)
+        counting.join()
         assert counted == [1]
 
 

@@ -64,9 +64,11 @@ def causes(find: Any, *rows: dict[str, Any], now: datetime = NOW) -> list[str | 
     return [by_epc.get(f"p{i}") for i in range(1, len(rows) + 1)]
 
 
-def lasts(rule: Any, cause: str, row: dict[str, Any], event_no: int = 7) -> bool:
+def lasts(rule: Any, cause: str, row: dict[str, Any], event_no: int = 7, in_force: bool = True) -> bool:
     """Whether a parcel that is in a case stays in it."""
-    members = looked(row).with_columns(case_cause=pl.lit(cause), case_event_no=pl.lit(event_no))
+    members = looked(row).with_columns(
+        case_cause=pl.lit(cause), case_event_no=pl.lit(event_no), case_in_force=pl.lit(in_force)
+    )
     return rule.lasts(members, NOW).height == 1
 
 
@@ -94,7 +96,7 @@ def test_a_closure_of_a_node_where_it_merely_stands_matters_only_where_the_chanc
         ({"chance": 0.94}, True),
         ({"chance": None, "why": "no_way"}, True),
         ({"chance": 0.96, "closures_stood": []}, True),
-        ({"closures": [], "chance": 0.5}, False),
+        ({"closures": [], "chance": 0.94}, False),
     ],
 )
 def test_what_waits_at_a_shut_node_leaves_the_case_once_it_is_booked_around(row: dict[str, Any], stays: bool):
@@ -103,6 +105,29 @@ def test_what_waits_at_a_shut_node_leaves_the_case_once_it_is_booked_around(row:
     """
     stands = {"closures": ["clo_1"], "closures_stood": ["clo_1"]}
     assert lasts(closure.RULE, "closure:clo_1", stands | row) is stays
+
+
+@pytest.mark.parametrize(
+    ("row", "in_force", "stays"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"chance": None, "why": "no_way", "below": False}, True, True),
+        ({"chance": None, "why": "no_policy"}, True, True),
+        ({"below": False}, True, False),
+        ({"promised_chance": 0.9}, True, False),
+        ({"status": "pre_transit", "detail": None}, True, False),
+        ({"status": "delivered"}, True, False),
+    ],
+)
+def test_what_is_late_by_a_closure_stays_in_its_case_while_that_is_in_force(
+    row: dict[str, Any], in_force: bool, stays: bool
+):
+    """Booked around it and below its promise since, it is in no other trouble; not what was promised with less, what
+    its shipper has not handed over in time, and what came to an end.
+    """
+    late = {"closures": [], "chance": 0.5, "below": True}
+    assert lasts(closure.RULE, "closure:clo_1", late | row, in_force=in_force) is stays
 
 
 def test_chance_low_opens_below_the_margin_only():
@@ -413,7 +438,9 @@ def test_whatever_is_looked_at_is_told_whole(rows: list[dict[str, Any]]):
         once = ["epc", "cause"] if rule is closure.RULE else ["epc"]
         assert found.select(once).is_unique().all() and ended.isdisjoint(found["epc"])
         if rule.lasts is not None:
-            members = frame.with_columns(case_cause=pl.lit("parcel:p1"), case_event_no=pl.lit(7))
+            members = frame.with_columns(
+                case_cause=pl.lit("parcel:p1"), case_event_no=pl.lit(7), case_in_force=pl.lit(True)
+            )
             assert ended.isdisjoint(rule.lasts(members, NOW)["epc"])
 
 

@@ -17,7 +17,7 @@ from prometheus_client import Gauge, generate_latest
 from rookery.base.operations import SYSTEM
 from rookery.doors.http.server import Server
 from rookery.doors.http.telemetry import REGISTRY, log
-from rookery.flows.live_status import Figures, State, figures, states
+from rookery.flows.live_status import STARTED_AT, Figures, State, figures, states
 from rookery.terms.errors import RookeryError
 
 
@@ -27,19 +27,24 @@ def _gauge(name: str, text: str, *labels: str) -> Gauge:
 
 PART = _gauge("live_part", "1 for the state that a part of the live side is in.", "part", "state")
 SIGN_S = _gauge("live_sign_at_seconds", "When a part last gave a sign of life, since 1970, real time.", "part")
-PARCELS = _gauge("live_parcels_waiting", "Parcels that wait to be looked at; 100000 = so many or more.")
+STARTED_S = _gauge("live_started_at_seconds", "Since when a part runs where it does, since 1970, real time.", "part")
+BROKE_OFF_S = _gauge("live_broke_off_at_seconds", "Last sign of the run before, which was not told to end.", "part")
+PARCELS = _gauge("live_parcels_waiting", "Parcels in the queue to be looked at; 100000 = so many or more.")
 PARCELS_S = _gauge("live_parcels_oldest_seconds", "Real seconds for which the first of them waits.")
 ASIDE = _gauge("live_parcels_set_aside", "Parcels that are left alone, since every look at them fails.")
 OUTLOOK = _gauge("outlook_version_info", "1 for the version of the outlook that counts.", "version")
 OUTLOOK_S = _gauge("outlook_age_seconds", "Seconds of the network's time since the outlook was made.")
-LEFT = _gauge("outlook_parcels_waiting", "Parcels that are still to be entered to be looked at again under it.")
+LEFT = _gauge("outlook_parcels_waiting", "Parcels not in that queue yet, still to be entered for the outlook's sake.")
 NEWS = _gauge("outbox_waiting", "News that wait to be spread to endpoints; 100000 = so many or more.")
 NEWS_S = _gauge("outbox_oldest_seconds", "Real seconds for which the first of them waits.")
 MESSAGES = _gauge("webhooks_undelivered", "Messages that endpoints did not take yet; 100000 = so many or more.")
 MESSAGES_S = _gauge("webhooks_oldest_seconds", "Seconds of the network's time for which the oldest of them waits.")
 ALL = (
-    PART, SIGN_S, PARCELS, PARCELS_S, ASIDE, OUTLOOK, OUTLOOK_S, LEFT, NEWS, NEWS_S, MESSAGES, MESSAGES_S
+    PART, SIGN_S, STARTED_S, BROKE_OFF_S, PARCELS, PARCELS_S, ASIDE, OUTLOOK, OUTLOOK_S, LEFT, NEWS, NEWS_S, MESSAGES,
+    MESSAGES_S,
 )  # fmt: skip
+SERVER_S = Gauge("rookery_server_started_at_seconds", "Since when this server process runs.", registry=REGISTRY)
+SERVER_S.set(STARTED_AT.timestamp())
 KEPT_S = 2.0
 """Figures are asked for no more often than that: signs of life are as frequent."""
 OLD_S = 30.0
@@ -104,8 +109,9 @@ def _set(mode: str, told: Figures) -> None:
     for part in told.parts:
         for state in get_args(State):
             PART.labels(mode, part.part, state).set(part.state == state)
-        if part.sign_at is not None:
-            SIGN_S.labels(mode, part.part).set(part.sign_at.timestamp())
+        for gauge, at in ((SIGN_S, part.sign_at), (STARTED_S, part.started_at), (BROKE_OFF_S, part.broke_off_at)):
+            if at is not None:
+                gauge.labels(mode, part.part).set(at.timestamp())
         if part.part == "outlook" and part.waiting is not None:
             LEFT.labels(mode).set(part.waiting)
     ASIDE.labels(mode).set(told.set_aside)

@@ -59,7 +59,8 @@ class Since:
 class _Said:
     """What a part says of itself in one mode."""
 
-    mine: bool = False
+    started_at: datetime | None = None  # here; None = it does not live in this worker
+    broke_off_at: datetime | None = None
     gone_on: bool = False  # with the sign of whoever had the part before
     busy_since: datetime | None = None
     fault: str | None = None
@@ -84,14 +85,15 @@ class Board:
     def all_mine(self, test: bool) -> dict[Part, _Said]:
         """What is said of the parts that live in this worker."""
         with self._lock:
-            return {part: said for (part, mode), said in self._said.items() if mode == test and said.mine}
+            return {part: said for (part, mode), said in self._said.items() if mode == test and said.started_at}
 
     def mine(self, parts: Collection[Part], are: bool = True) -> None:
         """These parts live in this worker now; or not any more, where another has them."""
         for part in parts:
             for test in MODES:
                 if are:
-                    self.of(part, test).mine = True
+                    said = self.of(part, test)
+                    said.started_at = said.started_at or self.wall.now()
                 else:
                     with self._lock:
                         self._said.pop((part, test), None)
@@ -135,12 +137,13 @@ def start(desk: Desk, stop: threading.Event, board: Board, every_s: float = EVER
 
 
 def _keep_writing(desk: Desk, stop: threading.Event, board: Board, every_s: float) -> None:
-    told = ""
-    while not stop.wait(every_s):
-        fault = ""
+    told, ends = "", False
+    while not ends:
+        fault, ends = "", stop.wait(every_s)
+        write = _end if ends else _write
         try:
             for test in MODES:
-                _write(desk, board, test)
+                write(desk, board, test)
         except Exception as wrong:
             fault = named(wrong)
         if fault and fault != told:
@@ -161,9 +164,19 @@ def _write(desk: Desk, board: Board, test: bool) -> None:
         live_signs.write(ctx.conn, test, [_sign(desk, ctx, part, said, now) for part, said in mine.items()])
 
 
+def _end(desk: Desk, board: Board, test: bool) -> None:
+    """The last that is written: whoever comes after knows that nothing broke off."""
+    with desk.context(test) as ctx:
+        for part, said in sorted(board.all_mine(test).items()):
+            if said.gone_on and said.started_at is not None:
+                live_signs.end(ctx.conn, test, part, said.started_at, board.wall.now())
+
+
 def _go_on(said: _Said, before: Sign | None) -> None:
     if before is not None and not said.gone_on:
         said.since.go_on(before.waiting_since, before.first_place)
+        if before.ended_at is None and not before.of_before:
+            said.broke_off_at = before.at
         if said.fault is None:
             said.fault, said.fault_at = before.fault, before.fault_at
     said.gone_on = True
@@ -172,7 +185,7 @@ def _go_on(said: _Said, before: Sign | None) -> None:
 def _sign(desk: Desk, ctx: Context, part: Part, said: _Said, now: datetime) -> Sign:
     sign = Sign(
         part=part, at=now, busy_since=said.busy_since, fault=said.fault, fault_at=said.fault_at,
-        failing_since=said.failing_since,
+        failing_since=said.failing_since, started_at=said.started_at, broke_off_at=said.broke_off_at,
     )  # fmt: skip
     if part == "outlook":
         version, made_at, left = desk.parts[Outlooks].told(ctx.who.test)

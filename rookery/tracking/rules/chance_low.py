@@ -8,13 +8,12 @@ import polars as pl
 
 from rookery.tracking.looked import dated
 from rookery.tracking.rules.departure_missed import missed
-from rookery.tracking.rules.shape import LEAVES_AT, NOT_IN_HAND, PARCEL, STANDING, UNDER_WAY, Rule, found, percent
+from rookery.tracking.rules.shape import LEAVES_AT, NO_WAY, PARCEL, STANDING, UNDER_WAY, Rule, found, percent, short
 
 MARGIN = 0.02
 """A case opens so far below the confidence promised, and closes at it: it does not flutter about one line."""
 LATE = timedelta(minutes=5)
 """A departure that left so much after its time is the cause for all that ride it."""
-NO_WAY = pl.col("why").eq_missing("no_way")
 _NOT_KNOWN = pl.col("chance").is_null()
 _RIDES = pl.col("riding_departure_id").is_not_null()
 
@@ -24,9 +23,7 @@ def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
     that their shipper has not handed over in time.
     """
     fell = (pl.col("chance") < pl.col("confidence") - MARGIN).fill_null(False)
-    promised = (pl.col("promised_chance") >= pl.col("confidence")).fill_null(True)
-    not_brought = (NOT_IN_HAND & (pl.col("booked_cutoff_at") < now)).fill_null(False)
-    rows = looked.filter(UNDER_WAY, NO_WAY | (fell & promised), ~not_brought)
+    rows = looked.filter(UNDER_WAY, short(fell, now))
     rows = rows.with_columns(
         dated("riding_departure_id", "riding_depart_at").alias("rides"),
         dated("booked_departure_id", "booked_depart_at").alias("booked"),

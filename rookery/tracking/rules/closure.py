@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from rookery.tracking.rules.shape import UNDER_WAY, Rule, found
+from rookery.tracking.rules.shape import PARCEL, UNDER_WAY, Rule, found, short
 
 FELL = 0.005
 """A chance that fell by less is as before."""
@@ -14,6 +14,7 @@ _AS_PROMISED = (pl.col("chance") >= pl.col("confidence")).fill_null(False)
 _FOLLOWS = pl.col("kind").is_in(["chance_low", "dwell"]) | (
     (pl.col("kind") == "scan_missing") & pl.col("cause").str.starts_with("node:")
 )
+_OWN = pl.col("cause") == PARCEL
 
 
 def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
@@ -40,22 +41,28 @@ def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
 
 
 def lasts(members: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Until the closure touches it no more: lifted, over, or booked around. What merely stands at a shut node stays
-    until it is to be on time as surely as promised.
+    """Until the closure touches it no more: lifted, over, or booked around. What merely stands at a shut node, and what
+    was booked around it but is late by that, stays until it is to be on time as surely as promised.
+
+    members: as a rule has them, with `case_in_force`: whether the closure of its case still is.
     """
     closure_id = pl.col("case_cause").str.strip_prefix("closure:")
     touched = pl.col("closures").list.contains(closure_id).fill_null(False)
     stands = pl.col("closures_stood").list.contains(closure_id).fill_null(False)
-    return members.filter(UNDER_WAY, touched, ~(stands & _AS_PROMISED))
+    late = pl.col("case_in_force") & short(pl.col("below"), now)
+    return members.filter(UNDER_WAY, (touched & ~(stands & _AS_PROMISED)) | late)
 
 
 def follows(looked: pl.DataFrame, under: pl.Series) -> pl.Expr:
     """What (kind, cause, epc) follows from a closure, of parcels that are `under` one: they are in no other case for
     that. A missed departure does where that run itself is touched; one of which no scan of arriving came never does.
+    Of what was booked around it only that it is late does, where that has no cause but the parcel.
     """
     run_touched = pl.col("closed_departures").list.contains(pl.col("booked_departure_id")).fill_null(False)
     excused = (pl.col("kind") == "departure_missed") & pl.col("epc").is_in(looked.filter(run_touched)["epc"].implode())
-    return (_FOLLOWS | excused) & pl.col("epc").is_in(under.implode())
+    around = pl.col("epc").is_in(looked.filter(pl.col("closures").list.len() == 0)["epc"].implode())
+    late = (pl.col("kind") == "chance_low") & _OWN
+    return pl.when(around).then(late).otherwise(_FOLLOWS | excused) & pl.col("epc").is_in(under.implode())
 
 
 RULE = Rule("closure", find, lasts)

@@ -19,6 +19,8 @@ UNDER_WAY = ~(pl.col("status").is_in(ENDED).fill_null(False) | GIVEN_UP)
 """Its shipper still waits for it to be delivered."""
 NOT_IN_HAND = pl.col("status").fill_null("pre_transit") == "pre_transit"
 """Booked, and nobody has it yet."""
+NO_WAY = pl.col("why").eq_missing("no_way")
+"""No way to its destination is left."""
 STANDING = pl.col("node_id").is_not_null() & pl.col("riding_departure_id").is_null()
 PARCEL = "parcel:" + pl.col("epc")
 """The cause of what concerns one parcel alone."""
@@ -30,6 +32,15 @@ departure goes by the name that its schedule gives it.
 """
 MISSED_AT = pl.when(pl.col("detail").is_in(GOING_OUT)).then(LEAVES_AT).otherwise(pl.col("booked_cutoff_at"))
 """Seen at the node later than this, it has missed its booked departure."""
+
+
+def short(low: pl.Expr, now: datetime) -> pl.Expr:
+    """It is not on time as surely as was promised, its chance being `low`, or no way is left; not what was promised
+    with less from the start, nor what its shipper has not handed over in time.
+    """
+    promised = (pl.col("promised_chance") >= pl.col("confidence")).fill_null(True)
+    not_brought = (NOT_IN_HAND & (pl.col("booked_cutoff_at") < now)).fill_null(False)
+    return (NO_WAY | (low & promised)) & ~not_brought
 
 
 class Rule(NamedTuple):

@@ -10,6 +10,10 @@ WHAT = {
     "live": "looking at parcels", "outlook": "keeping the outlook", "subscriptions": "telling subscribers",
     "webhooks": "telling endpoints",
 }  # fmt: skip
+WAITING = {
+    "parcels_to_be_looked_at": "parcels wait in the queue", "parcels_to_be_entered": "parcels are not in the queue yet",
+    "news_to_be_spread": "news wait",
+}  # fmt: skip
 
 
 class Trouble:
@@ -41,5 +45,5 @@ def _said(part: dict[str, Any], passed_s: float, planning: bool) -> str:
     if part["state"] == "none":
         waits = "; time stands still until a wave is planned" if planning else ""
         return f"No worker gives a sign of life: {what}, for {passed_s:.0f} s{waits}. See the server's log."
-    waiting = "" if part["waiting"] is None else f", {part['waiting']:,} wait"
+    waiting = "" if part["waiting"] is None else f", {part['waiting']:,} {WAITING[part['waiting_what']]}"
     return f"The live side is behind: {what}{waiting}, for {passed_s:.0f} s."
