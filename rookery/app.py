@@ -19,6 +19,7 @@ import rookery.flows.closures.closing
 import rookery.flows.epcis.captures
 import rookery.flows.epcis.events
 import rookery.flows.epcis.queries
+import rookery.flows.epcis.recapturing
 import rookery.flows.epcis.resources
 import rookery.flows.epcis.subscriptions
 import rookery.flows.forgetting
@@ -171,6 +172,7 @@ ACTS = (
     rookery.flows.chances,
     rookery.flows.closures.closing,
     rookery.flows.epcis.captures,
+    rookery.flows.epcis.recapturing,
     rookery.flows.epcis.events,
     rookery.flows.epcis.queries,
     rookery.flows.epcis.resources,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,7 +18,10 @@ from rookery.flows.epcis import captures
 from rookery.flows.epcis.captures import Document, OneCapture, OneEvent, capture, capture_later, create_event, get
 from rookery.flows.epcis.events import OneEvent as Named
 from rookery.flows.epcis.events import get_event
-from rookery.terms.errors import InvalidInput, NotFound, Unavailable, Unreadable
+from rookery.flows.forgetting import forget
+from rookery.terms.errors import Conflict, InvalidInput, NotFound, Unavailable, Unreadable
+
+HOUSE = Who("pty_house", "key_house", frozenset({"operator"}))
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +93,35 @@ def test_a_document_is_kept_where_the_program_is_at_fault(world: World, monkeypa
     with world.record.context(world.blue) as ctx:
         told = get(ctx, OneCapture(job))
     assert (told.running, told.success, [error.title for error in told.errors]) == (False, False, ["internal"])
+    for _ in range(2):
+        again = world.record.do("epcis.captures.again", HOUSE, captureID=job)
+        assert again["running"] and again["errors"] == []
     desk = jobs.Desk(world.record.database, Clock(lambda: world.record.now), world.record.parts)
     capture_later(desk, job, "False")
     with world.record.context(world.blue) as ctx:
         done = get(ctx, OneCapture(job))
     assert (done.success, done.added, done.errors) == (True, 1, [])
+    with pytest.raises(Conflict, match="Nothing is kept"):
+        world.record.do("epcis.captures.again", HOUSE, captureID=job)
+    with pytest.raises(NotFound):
+        world.record.do("epcis.captures.again", HOUSE, captureID="cap_none")
     later(world, b'{"type"', world.blue)
     assert _documents(world) == before
+
+
+def test_a_document_that_nobody_captured_again_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch):
+    """After 30 days; that it failed, and why, its sender still sees."""
+    before = _documents(world)
+    with monkeypatch.context() as planted, pytest.raises(KeyError):
+        planted.setattr(captures, "take", _raising(KeyError("secret")))
+        later(world, document(scan("departing", 2, world.parcel())), world.blue)
+    [job] = _documents(world) - before
+    for after, kept in ((timedelta(days=30), {job}), (timedelta(days=30, seconds=1), set())):
+        clock = Clock(lambda after=after: world.record.now + after)
+        forget(jobs.Desk(world.record.database, clock, world.record.parts))
+        assert _documents(world) - before == kept
+    with world.record.context(world.blue) as ctx:
+        assert [error.title for error in get(ctx, OneCapture(job)).errors] == ["internal"]
 
 
 def _documents(world: World) -> set[str]:

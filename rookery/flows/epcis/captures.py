@@ -83,16 +83,20 @@ def capture(ctx: Context, ask: Document) -> Replied[None]:
     if at_once:
         _finish(ctx, capture_id, behaviour, *read_document(ask.content, ask.media, proceed=behaviour == "proceed"))
     else:
-        jobs.defer(ctx.conn, "tracking.capture", capture_id=capture_id, test=str(who.test))
+        jobs.defer(ctx.conn, CAPTURE, capture_id=capture_id, test=str(who.test))
     return Replied(None, {"Location": f"/epcis/capture/{capture_id}"})
 
 
-@jobs.task("tracking.capture")
+CAPTURE = "tracking.capture"
+
+
+@jobs.task(CAPTURE)
 def capture_later(desk: jobs.Desk, capture_id: str, test: str) -> None:
     """The job: read a document that was handed in, and capture its events. Done again after a crash, none is twice.
 
     Whatever keeps the document from being captured ends the job with success: false, but for what passes by itself
-    (Later): then it is done again. After a fault of the program the document is kept, so that the job can be.
+    (Later): then it is done again. After a fault of the program the document is kept: an operator can have it done
+    again.
     """
     mode = test == "True"
     with desk.context(mode) as ctx:
