@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,7 @@ from benchmarks.tracking.copying import Copied, copy_of
 from benchmarks.tracking.handing_in import hand_in
 from benchmarks.tracking.life import LIFE, QUICK, Step, events_of
 from benchmarks.tracking.making import ENDED_DAYS, OVER_DAYS, SCANS_PER_GROUP, documents, scan_bodies
-from benchmarks.tracking.parcels import GROUP, prepared, unbound
+from benchmarks.tracking.parcels import GROUP, prepared, still, unbound
 from benchmarks.tracking.sizes import Size
 from rookery.base.db import Cluster
 
@@ -59,28 +60,30 @@ def _run(size: Size, say: Say, life: Sequence[Step], events: int, name: str) -> 
         with unbound(served) as conn:
             kept, moved = _there(conn, courier)
     sent, lost = groups * per_group, (warm + groups) * per_group - kept
-    still = (warm + groups) * GROUP - moved
-    return _told(size, life, name, told, sent, limit, lost, still)
+    left = (warm + groups) * GROUP - moved
+    return _told(size, life, name, told, sent, limit, lost, left)
 
 
 def run_scans(size: Size, say: Say) -> Result:
-    """Take scans as couriers' devices send them, few or many at once."""
-    found = [_scanned(size, batch, say) for batch in size.scan_batches]
+    """Take scans as couriers' devices send them, few or many at once; the same while nobody looks at the parcels."""
+    found = [_scanned(size, batch, live, say) for live in (True, False) for batch in size.scan_batches]
     return Result(
         shows=[show for shows, _ in found for show in shows],
         tables=[
             Table(
                 f"scans taken, {size.connections} connections", _COLUMNS, [row for _, row in found],
                 "the last four: CPU seconds. "
-                f"{SCANS_PER_GROUP} scans of each {GROUP} booked parcels and of bags, by event time, one courier.",
+                f"{SCANS_PER_GROUP} scans of each {GROUP} booked parcels and of bags, by event time, one courier. Live:"
+                " the worker looks at every parcel that moved, on the same processors; all are long overdue, and in"
+                " cases.",
             )
         ],
     )  # fmt: skip
 
 
-def _scanned(size: Size, batch: int, say: Say) -> tuple[list[Show], Sequence[Any]]:
-    """What came of so many scans at once, on a server of their own."""
-    with serving(size.sample) as served:
+def _scanned(size: Size, batch: int, live: bool, say: Say) -> tuple[list[Show], Sequence[Any]]:
+    """What came of so many scans at once, on a server of their own; live: its worker looks at what moved."""
+    with serving(size.sample) as served, nullcontext() if live else still(served):
         now, (warm, groups) = datetime.now(UTC), _groups(batch, size.scans, SCANS_PER_GROUP)
         world = prepared(served, warm + groups, _earliest(now))
         courier, key = world.couriers[0]
@@ -96,17 +99,18 @@ def _scanned(size: Size, batch: int, say: Say) -> tuple[list[Show], Sequence[Any
         say("warming up")
         hand_in(served, "/scans", key, streams(0, warm))
         sent = groups * SCANS_PER_GROUP
-        say(f"{sent:,} scans in batches of {batch}")
+        say(f"{sent:,} scans in batches of {batch}{'' if live else ', nobody looks'}")
         told = hand_in(served, "/scans", key, streams(warm, groups))
         with unbound(served) as conn:
             kept, moved = _there(conn, courier)
-    name = f"scans by POST /scans, {batch:,} at once"
+    way = f"{batch:,} at once{'' if live else ', live side still'}"
+    name = f"scans by POST /scans, {way}"
     return [
         Show(name, sent / told["seconds"], "scans/s", f">= {SCANNED}"),
         Show(f"{name}: not kept once", abs((warm + groups) * SCANS_PER_GROUP - kept), "scans", "<= 0"),
         Show(f"{name}: parcels not delivered by them", (warm + groups) * GROUP - moved, "parcels", "<= 0"),
         Show(f"{name}: the client's own share of a core", _share(told), "%"),
-    ], _row(f"{batch:,} at once", sent, told)
+    ], _row(way, sent, told)
 
 
 def _groups(batch: int, events: int, per_group: int) -> tuple[int, int]:
@@ -149,7 +153,7 @@ def _share(told: dict[str, Any]) -> float:
 
 
 def _told(
-    size: Size, life: Sequence[Step], name: str, told: dict[str, Any], sent: int, limit: Copied, lost: int, still: int
+    size: Size, life: Sequence[Step], name: str, told: dict[str, Any], sent: int, limit: Copied, lost: int, left: int
 ) -> Result:
     rate, whole, batched = sent / told["seconds"], limit.events / limit.whole_s, limit.events / limit.batched_s
     rows = sum(limit.rows.values())
@@ -164,7 +168,7 @@ def _told(
             Show(f"{name}: rows written for an event", rows / limit.events, "rows"),
             Show(f"{name}: not kept once", abs(lost), "events", "<= 0"),
             Show(f"{name}: captures that did not succeed", told["failed"], "captures", "<= 0"),
-            Show(f"{name}: parcels not delivered by them", still, "parcels", "<= 0"),
+            Show(f"{name}: parcels not delivered by them", left, "parcels", "<= 0"),
             Show(f"{name}: the client's own share of a core", _share(told), "%"),
         ],
         tables=[

@@ -17,6 +17,7 @@ from benchmarks.record.served import Served
 from benchmarks.tracking.numbers import PARCEL, sscc
 from rookery.base.db import MAIN, Cluster
 from rookery.base.db.partitions import tend
+from rookery.doors.worker.living import LIVE
 
 SHARES = (10, 6, 3, 1)
 """Of any twenty parcels in a row, so many are each shipper's."""
@@ -65,6 +66,19 @@ def unbound(served: Served) -> Iterator[psycopg.Connection]:
     """A connection that row-level security does not bind, for bulk: COPY knows no row-level security."""
     with Cluster(served.data) as cluster, psycopg.connect(bulk_url(cluster.urls().maintain)) as conn:
         yield conn
+
+
+@contextmanager
+def still(served: Served) -> Iterator[None]:
+    """While this lasts no worker looks at what moved: none is the live one."""
+    with unbound(served) as conn:
+        conn.autocommit = True
+        conn.execute(
+            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and classid = 0 and objid = %s",
+            (LIVE,),
+        )
+        conn.execute("select pg_advisory_lock(%s)", (LIVE,))
+        yield
 
 
 def bulk_url(maintain: str) -> str:

@@ -70,6 +70,7 @@ def _table(types: tuple[tuple[str, str], ...], name: str) -> sql.SQL:
     return sql.SQL(table.as_string())  # type: ignore[arg-type]  # put together once, not for each statement
 
 
+@lru_cache(maxsize=1 << 10)
 def _array(name: str, dtype: pl.DataType) -> pl.Expr:
     """A column's values as PostgreSQL writes them in an array."""
     text = pl.col(name)

@@ -52,16 +52,15 @@ def take(ctx: Context, sent: Sequence[Sent], *, capture_id: str | None = None, w
     if (whole and batch.faults) or batch.events.is_empty():
         return Taken(len(sent), 0, batch.faults, {}, frozenset(), [], frozenset())
     standing, archive = standing_of(who), ctx.part(Archive)
+    changed: list[str] = []
     with ctx.as_system() as conn:
         new = _without(batch, archive.known(conn, batch.events, now))
         parcels = subjects.known(conn, batch.epcs["epc"].unique().to_list(), who.test)
         involved = subjects.involved(conn, parcels)
-    new, doubted = _believed(new, parcels)
-    parcels = parcels.select(*lying.PARCELS)
-    ours = parcels.join(involved.filter(party_id=who.party_id), on="epc", how="semi") if standing < 2 else parcels
-    store.in_turn(ctx.conn, new, who.party_id, who.test)
-    changed: list[str] = []
-    with ctx.as_system() as conn:
+        new, doubted = _believed(new, parcels)
+        parcels = parcels.select(*lying.PARCELS)
+        ours = parcels.join(involved.filter(party_id=who.party_id), on="epc", how="semi") if standing < 2 else parcels
+        store.in_turn(conn, new, who.party_id, who.test)
         added = store.add(conn, new, party_id=who.party_id, test=who.test, now=now, capture_id=capture_id)
         if not added.is_empty():
             store.add_things(conn, new, added, party_id=who.party_id, test=who.test, standing=standing, parcels=ours)

@@ -194,4 +194,5 @@ def _place(place: dict[str, Any] | None) -> str | None:
 
 
 def _frame(rows: list[tuple[Any, ...]], types: dict[str, str]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema={name: _PL.get(kind, pl.String) for name, kind in types.items()}, orient="row")
+    schema = {name: _PL.get(kind, pl.String) for name, kind in types.items()}
+    return pl.DataFrame(dict(zip(types, zip(*rows))), schema)

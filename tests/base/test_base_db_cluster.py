@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: closed to others, shared by its users, mended after every kind of death."""
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from rookery.base.db import Cluster, account, warden
+from rookery.base.db import Cluster, account, locks, postmaster, warden
+from rookery.base.db import cluster as clusters
 from rookery.base.db.binaries import programs
 from rookery.terms.errors import Conflict, Unavailable
 
@@ -23,6 +25,15 @@ from rookery.base.db import Cluster
 Cluster(Path(sys.argv[1])).start()
 print("up", flush=True)
 sys.stdin.read()
+"""
+
+
+STOPPED = """
+import signal
+def stop(signum, frame):
+    signal.signal(signum, lambda *_: None)
+    raise SystemExit(7)
+signal.signal(signal.SIGTERM, stop)
 """
 
 
@@ -126,7 +137,7 @@ def hold(data):
 
 def until_ended(data):
     """Returns when no process of PostgreSQL lives."""
-    over = time.monotonic() + 60
+    over = time.monotonic() + 300
     while not warden.ended(data / "run"):
         assert time.monotonic() < over, "it goes on"
 
@@ -168,7 +179,7 @@ class Interrupted(BaseException):
 
 
 def test_a_start_that_is_interrupted_leaves_nothing(data):
-    """After the launch, before the first connection: what was begun is ended before the fault goes on."""
+    """After the launch, before the first connection: what was begun is ended."""
 
     def interrupt(stage: str, done: int, total: int) -> None:
         if stage == "database: starting":
@@ -177,9 +188,111 @@ def test_a_start_that_is_interrupted_leaves_nothing(data):
     for _ in range(2):
         with pytest.raises(Interrupted):
             Cluster(data, changed=QUICK, progress=interrupt).start()
-        assert warden.ended(data / "run")
+        until_ended(data)
     with Cluster(data, changed=QUICK) as cluster:
         assert one(cluster, "select 7") == 7
+
+
+def state(data):
+    """What PostgreSQL's own control file says of how it ended."""
+    folder = data / "postgres"
+    command = [programs(folder) / "pg_controldata", "-D", folder]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=account.environment()).stdout
+    return next(line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("Database cluster st"))
+
+
+def crash(data):
+    """A cluster that has to recover when it starts next."""
+    cluster = Cluster(data, changed=QUICK).start()
+    do(cluster, "create table kept as select 7 as a")
+    os.kill(number(cluster), signal.SIGKILL)
+    until_ended(data)
+    cluster.stop()
+    assert state(data) == "in production"
+
+
+def test_a_start_that_is_interrupted_lets_its_recovery_end(data):
+    """Ended in the middle of it, recovery would begin anew with each start: it is let reach its checkpoint first."""
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "database: starting":
+            raise Interrupted
+
+    crash(data)
+    with pytest.raises(Interrupted):
+        Cluster(data, changed=QUICK, progress=interrupt).start()
+    until_ended(data)
+    assert state(data) == "shut down"
+
+
+@pytest.fixture
+def recovering(data, tmp_path, monkeypatch):
+    """A cluster that recovers for as long as the file `held` beside it is there, and whoever leaves does not wait."""
+    monkeypatch.setattr(postmaster, "COMES_UP_S", 0.0)
+    crash(data)
+    held = tmp_path / "held"
+    held.touch()
+    (data / "postgres" / "recovery.signal").touch()
+    os.chown(data / "postgres" / "recovery.signal", (data / "postgres").stat().st_uid, -1)
+    own = f"restore_command = 'while test -e {held}; do sleep 0.05; done; false'\nhot_standby = off\n"
+    (data / "postgres.conf").write_text(own)
+    yield held
+    held.unlink(missing_ok=True)
+    until_ended(data)
+
+
+def test_a_recovery_that_is_not_waited_for_is_taken_up(data, recovering):
+    """A start out of patience leaves PostgreSQL recovering; the next one waits for the same, which comes up."""
+    with pytest.raises(Unavailable, match="a recovery goes on"):
+        Cluster(data, changed=QUICK, patience_s=0.0).start()
+    assert not warden.ended(data / "run")
+    while warden.state(data / "postgres") != "starting":  # it may not have written its number yet
+        pass
+    began = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
+
+    def free(stage: str, done: int, total: int) -> None:
+        recovering.unlink(missing_ok=True)
+
+    with Cluster(data, changed=QUICK, progress=free) as cluster:
+        assert number(cluster) == began
+        assert one(cluster, "select a from kept") == 7
+
+
+def test_a_recovery_that_nobody_waits_for_ends_with_its_checkpoint(data, recovering):
+    """What nobody uses is ended by the warden, once it has recovered."""
+    with pytest.raises(Unavailable):
+        Cluster(data, changed=QUICK, patience_s=0.0).start()
+    recovering.unlink()
+    until_ended(data)
+    assert state(data) == "shut down"
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="looks in /proc whether it waits")
+def test_a_start_that_waits_for_anothers_ends_when_it_is_told(data):
+    """Another starts it, for as long as that takes: two signals end a start that waits behind it."""
+    (data / "run").mkdir(parents=True, mode=0o700)
+    with locks.exclusive(data / "run" / "start.lock"):
+        waits = subprocess.Popen([sys.executable, "-c", STOPPED + HOLD, data], stdin=subprocess.PIPE)
+        try:
+            while not re.search(rf"-> FLOCK .* {waits.pid} ", Path("/proc/locks").read_text()):
+                assert waits.poll() is None
+            for _ in range(2):
+                waits.terminate()
+            assert waits.wait(300) == 7
+        finally:
+            waits.kill()
+            waits.communicate()
+
+
+def test_whoever_leaves_does_not_wait_for_anothers_start(data, monkeypatch):
+    """While another starts or stops it, the last user's leaving is left to the warden."""
+    monkeypatch.setattr(clusters, "LEAVES_S", 0.0)
+    cluster = Cluster(data, changed=QUICK).start()
+    with locks.exclusive(data / "run" / "start.lock"):
+        cluster.stop()
+        assert not warden.ended(data / "run")
+    until_ended(data)
+    assert state(data) == "shut down"
 
 
 def test_it_is_mended_after_its_own_death(started):
@@ -240,6 +353,23 @@ def test_a_long_path_gets_a_short_socket(tmp_path):
         assert sockets != cluster.run and mode(sockets) == 0o700
         assert one(cluster, "select 1") == 1
     assert not sockets.exists()
+
+
+def test_a_short_socket_goes_with_its_last_user_though_killed(tmp_path):
+    """The folder of a short socket is gone once the warden ended it, also one made when PostgreSQL was mended."""
+    data = tmp_path / ("long" * 30)
+    with Cluster(data, changed=QUICK) as first:
+        os.kill(number(first), signal.SIGKILL)
+        until_ended(data)
+        assert first.mend()
+        sockets = first._postmaster.sockets()
+        last = hold(data)
+    assert sockets.exists()
+    last.kill()
+    last.communicate()
+    until_ended(data)
+    with locks.exclusive(data / "run" / "start.lock"):  # which the warden holds until all is gone
+        assert not sockets.exists()
 
 
 def test_lost_passwords_are_told(data):

@@ -400,6 +400,33 @@ def test_what_the_first_signal_begins_no_other_interrupts():
     assert (done.returncode, done.stdout) == (0, "whole\n15\ncleaned up\n"), done.stderr
 
 
+TWICE_WHILE_IMPROVED = """
+import signal, sys
+from rookery.doors.cli.stopping import Stopped, best_so_far, watch_signals
+signal.signal(signal.SIGINT, signal.default_int_handler)
+watch_signals()
+try:
+    try:
+        with best_so_far():
+            signal.raise_signal(int(sys.argv[1]))
+    finally:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        print("cleaned up")
+except Stopped as stopped:
+    print(stopped.signum)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are a POSIX matter")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_what_a_signal_begins_while_a_plan_is_improved_no_other_interrupts(signum):
+    """Ctrl-C that no planner answers, or termination, removes what is half-made; more signals change nothing."""
+    command = [sys.executable, "-c", TWICE_WHILE_IMPROVED, str(int(signum))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"cleaned up\n{int(signum)}\n"), done.stderr
+
+
 def test_a_fault_of_ours_is_one_sentence(tmp_path):
     """A broken installation ends with 70 and says how to see where; the traceback comes only when asked for."""
     code = "import sys; sys.modules['polars'] = None; sys.argv = ['rookery', 'validate', 'feed']\n"

@@ -103,6 +103,24 @@ def test_undoing_puts_nobody_on_legs_it_cannot_reach(town: Town) -> None:
     assert town.way(standing) == ["HB1 04"] and town.way(back) == ["AH1 02", "HB1 03"]
 
 
+def test_undoing_puts_nobody_back_who_rides_unbooked(town: Town) -> None:
+    """A piece that was loaded onto a departure which neither the former route nor the new one has keeps its shipment on
+    the new way; one that rides what the former route has, a day late, does not.
+    """
+    strayed, late = town.missed(2, pieces=1)
+    onward = [leg("KB1", 3, from_node="H", lane_id="HB")]
+    for one in (strayed, late):
+        town.suggest(one, onward)
+    done = town.rebook(strayed, late)
+    assert done["replan"]["done"] == 2
+    for one, departure in ((strayed, "HZ1"), (late, "HB1")):
+        rides = {"node_id": None, "riding_departure_id": departure, "riding_depart_at": leg("HB1", 4)["depart_at"]}
+        town.suggest(one, onward, **rides)
+    told = town.undo(done)
+    assert town.reasons(told) == {strayed["shipment_id"]: "off_route", late["shipment_id"]: None}
+    assert town.way(strayed) == ["AH1 02", "KB1 03"] and town.way(late) == ["AH1 02", "HB1 03"]
+
+
 def test_undoing_needs_the_former_seats(town: Town) -> None:
     """Whose former seat somebody else has by now, or whose former departure is cancelled, stays on the new way."""
     first, second, third = town.missed(3)

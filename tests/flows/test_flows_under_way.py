@@ -214,6 +214,25 @@ def test_what_its_sender_has_back_an_operator_cancels(world: World):
     assert cancel(world, made, HOUSE) == "cancelled"
 
 
+def test_what_was_delivered_does_not_go_back_by_its_shippers_word(world: World):
+    """An operator cancels what somebody else says goes back; where its shipper alone does, before or after the
+    delivery, it hears as its shipper does that it was delivered, and that a return is a new shipment.
+    """
+    for delivered, returned in ((20, 21), (21, 20)):
+        made, [epc] = book(world)
+        world.capture(world.blue, scan("accepting", 1, epc))
+        world.capture(world.red, scan("receiving", delivered, epc))
+        world.capture(SHOP, scan("shipping", returned, epc, disposition="returned"))
+        assert world.follow(epc).status == "return_to_sender"
+        for who in (HOUSE, SHOP):
+            told = refusal(lambda *what, by=who: cancel(*what, who=by), world, made)
+            assert told.what.startswith("It was delivered, and nobody but its shipper says that it goes back: ")
+            assert "new shipment" in told.action and "operator" not in told.action
+        world.capture(world.red, scan("shipping", 22, epc, disposition="returned"))
+        assert "operator" in refusal(cancel, world, made).action
+        assert cancel(world, made, HOUSE) == "cancelled"
+
+
 def test_however_often_a_parcel_was_scanned_its_history_is_not_read(world: World, monkeypatch: pytest.MonkeyPatch):
     """Of what is known to be announced alone no event is read, of all else one at most."""
     read: list[int] = []

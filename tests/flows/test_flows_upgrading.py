@@ -43,6 +43,16 @@ ROW = (
     " latest_no, updated_at) values (%s, false, %s, 'pty_shop', %s, %s, %s, %s, %s, %s, %s)"
 )
 
+SHIPMENT = (
+    "with ordered as (insert into orders.orders (order_id, party_id, test, reference, state, ready_at, weight_g, goods,"
+    "   pieces, content_sha256, created_at, updated_at) values (%(id)s, 'pty_shop', %(test)s, %(id)s, 'booked',"
+    "   %(now)s, 1, 'general', 1, '', %(now)s, %(now)s) returning order_id)"
+    " insert into orders.shipments (shipment_id, order_id, party_id, test, state, promised_at, confidence,"
+    "   on_time_probability, expected_at, cost, currency, feed_id, booked_at, updated_at) select order_id, order_id,"
+    "   'pty_shop', %(test)s, 'booked', %(now)s, 0.9, %(chance)s, %(now)s, 1, 'EUR', 'feed', %(now)s, %(now)s"
+    "   from ordered"
+)
+
 
 def mark(number: int) -> bytes:
     return number.to_bytes(16)
@@ -83,6 +93,22 @@ def desk(cluster, tmp_path_factory) -> Iterator[Desk]:
             "insert into planning.replan_shipments (replan_id, shipment_id, test, state) values"
             " ('rpl_1', 'shp_1', false, 'refused')"
         )
+        for chance, shipment_id in ((0.6, "shp_1"), (0.7, "shp_2"), (0.8, "shp_3")):
+            conn.execute(SHIPMENT, {"id": shipment_id, "test": False, "chance": chance, "now": NOW})
+        conn.execute("insert into planning.replans values ('rpl_2', false, null, %s, 'pty_house')", (NOW,))
+        conn.execute(
+            "insert into planning.replan_shipments (replan_id, shipment_id, test, state, chance_before) values"
+            " ('rpl_2', 'shp_1', false, 'done', 0.95), ('rpl_1', 'shp_2', false, 'refused', 0.99),"
+            " ('rpl_2', 'shp_2', false, 'done', 0.5)"
+        )
+        conn.execute("set local rookery.test = 'on'")
+        conn.execute(SHIPMENT, {"id": "shp_test", "test": True, "chance": 0.5, "now": NOW})
+        conn.execute("insert into planning.replans values ('rpl_test', true, null, %s, 'pty_house')", (NOW,))
+        conn.execute(
+            "insert into planning.replan_shipments (replan_id, shipment_id, test, state, chance_before) values"
+            " ('rpl_test', 'shp_test', true, 'done', 0.94)"
+        )
+        conn.execute("set local rookery.test = 'off'")
         before = _all(conn)
     upgrade(url)
     with psycopg.connect(url, options="-c rookery.scopes=system") as conn:
@@ -127,6 +153,16 @@ def test_where_parcels_are_becomes_what_following_tells(desk: Desk, monkeypatch:
     assert dict(told.group_by("epc").agg(pl.col("event_no").last()).iter_rows()) == {row[0]: row[3] for row in rows}
     moved = _rows(desk, "select epcs from tracking.moved where not test")
     assert sorted(epc for (epcs,) in moved for epc in epcs) == ["ended", "two"]
+
+
+def test_what_was_promised_is_known_of_what_was_booked_on(desk: Desk):
+    """The chance that a shipment had when it was first tried to be booked on was promised; of one that never was, what
+    it has. Whoever upgrades need not be free of row-level security.
+    """
+    told = "select shipment_id, promised_chance, on_time_probability from orders.shipments order by 1"
+    assert _rows(desk, told) == [("shp_1", 0.95, 0.6), ("shp_2", 0.99, 0.7), ("shp_3", 0.8, 0.8)]
+    with desk.context(test=True) as ctx:
+        assert ctx.conn.execute(told).fetchall() == [("shp_test", 0.94, 0.5)]
 
 
 def test_a_capture_that_waited_is_done(desk: Desk):

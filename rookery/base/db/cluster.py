@@ -6,7 +6,7 @@ can open, and by password.
 
 `start.lock` in data/run is held while somebody starts or stops it; `use.lock` is shared by all who use it, and whoever
 leaves last stops it. Locks end with their holders, also after kill -9: `watch.lock`, shared by all who use it too, is
-what the warden waits for, which then stops it.
+what the warden waits for, which then stops it. It also stops what nobody who leaves could wait for: a recovery.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from rookery.terms.errors import Conflict, Unavailable
 
 PATIENCE_S = 600.0
 """How long recovery after a crash is waited for."""
+LEAVES_S = 5.0
+"""How long whoever leaves waits for another who starts or stops it."""
 
 
 class Cluster:
@@ -54,7 +56,8 @@ class Cluster:
         """Starts PostgreSQL, or attaches to the one that runs; returns when it takes connections.
 
         The first start makes the cluster. Raises Conflict (root finds no way, passwords gone, a folder open to others),
-        NotFound (no programs) and Unavailable (it did not come up; the last lines of its log are told).
+        NotFound (no programs) and Unavailable (it did not come up; the last lines of its log are told). A recovery that
+        was not waited for goes on, and the next start takes it up.
         """
         if not self._using:
             found = programs(self.folder)
@@ -64,9 +67,10 @@ class Cluster:
             self.run.mkdir(exist_ok=True, mode=0o700)
             runs_as.give(self.run)
             _refuse_open(self.run)
-            self._using = tuple(locks.open_lock(self.run / f"{name}.lock") for name in ("use", "watch"))
             try:
-                self._come_up(found, runs_as)
+                with locks.exclusive(self.run / "start.lock"):
+                    self._using = tuple(locks.open_lock(self.run / f"{name}.lock") for name in ("use", "watch"))
+                    self._come_up(found, runs_as)
             except BaseException:  # stopped while it came up, too: what was begun is ended
                 self.stop()
                 raise
@@ -77,31 +81,35 @@ class Cluster:
         if not self._using or not self._postmaster.ended():
             return False
         found = programs(self.folder)
-        self._come_up(found, account.choose(self.data, self.folder, found))
+        with locks.exclusive(self.run / "start.lock"):
+            self._come_up(found, account.choose(self.data, self.folder, found))
         return True
 
     def _come_up(self, found: Path, runs_as: account.Account) -> None:
-        with locks.exclusive(self.run / "start.lock"):
-            for lock in self._using:
-                locks.share(lock)
-            passwords = secrets.password_file(self.data, (secrets.SUPERUSER, OWNER), self.folder)
-            if not self.folder.exists():
-                self._make(found, runs_as, passwords)
-            _refuse_open(self.folder)
-            self._postmaster.come_up(found, runs_as, self._changed, self._patience_s, self._progress)
-            bootstrap(self.url("postgres", secrets.SUPERUSER), passwords)
+        """Callers hold the start lock."""
+        for lock in self._using:
+            locks.share(lock)
+        passwords = secrets.password_file(self.data, (secrets.SUPERUSER, OWNER), self.folder)
+        if not self.folder.exists():
+            self._make(found, runs_as, passwords)
+        _refuse_open(self.folder)
+        self._postmaster.come_up(found, runs_as, self._changed, self._patience_s, self._progress)
+        bootstrap(self.url("postgres", secrets.SUPERUSER), passwords)
 
     def stop(self) -> None:
-        """Leaves; when nobody else uses it, PostgreSQL is shut down (fast, then at once)."""
+        """Leaves; when nobody else uses it, PostgreSQL is shut down (fast, then at once).
+
+        While it recovers, or another starts it, that is soon left to the warden.
+        """
         if not self._using:
             return
         using, self._using = self._using, ()
+        start = locks.open_lock(self.run / "start.lock")
         try:
-            with locks.exclusive(self.run / "start.lock"):
-                if locks.try_exclusive(using[0]):
-                    self._postmaster.shut_down()
+            if locks.exclusive_within(start, LEAVES_S) and locks.try_exclusive(using[0]):
+                self._postmaster.shut_down()
         finally:
-            for lock in using:
+            for lock in (start, *using):
                 os.close(lock)
 
     def __enter__(self) -> Cluster:

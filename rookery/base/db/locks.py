@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_POLL_S = 0.02
 
 
 def open_lock(path: Path) -> int:
@@ -20,6 +23,16 @@ def try_exclusive(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def exclusive_within(descriptor: int, seconds: float) -> bool:
+    """Whether the lock is held here alone, after waiting so long for whoever has it."""
+    until = time.monotonic() + seconds
+    while not try_exclusive(descriptor):
+        if time.monotonic() > until:
+            return False
+        time.sleep(_POLL_S)
     return True
 
 

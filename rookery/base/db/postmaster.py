@@ -8,7 +8,6 @@ was killed and its children are still ending. A warden is started with it, that 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from rookery.terms.errors import Unavailable
 
 PORT = 5432  # only in the socket's name
 REAPED_S = 10.0
+COMES_UP_S = 5.0
+"""So long whoever ends it waits for one that comes up; a recovery that takes longer is left to the warden."""
 _POLL_S = 0.02
 _LONGEST_SOCKET = 103  # bytes a socket's path may have, on the systems with the least room
 _SOCKET = f".s.PGSQL.{PORT}"
@@ -36,6 +37,7 @@ class Postmaster:
 
     def __init__(self, folder: Path, run: Path):
         self.folder, self.run = folder, run
+        self._settings = folder / settings.FILE
         self._child: subprocess.Popen[bytes] | None = None
 
     def come_up(
@@ -61,26 +63,32 @@ class Postmaster:
                 return
             waited = time.monotonic() - began
             if waited > patience_s:
-                raise self._failed(f"PostgreSQL does not take connections after {waited:.0f} s")
+                raise self._failed(
+                    f"PostgreSQL does not take connections after {waited:.0f} s",
+                    ": a recovery goes on meanwhile, and is taken up where it is",
+                )
             progress("database: starting", int(waited), int(patience_s))
             time.sleep(_POLL_S)
 
     def shut_down(self) -> None:
-        """Ends it, fast or else at once, and returns when no process of it lives."""
+        """Ends it, fast or else at once, and returns when no process of it lives.
+
+        One that goes on recovering is left to the warden, which ends it afterwards: nothing recovered is lost.
+        """
+        until = time.monotonic() + COMES_UP_S
+        while warden.comes_up(self.run, self.folder):
+            if time.monotonic() > until:
+                return
+            time.sleep(_POLL_S)
         warden.end(self.run, self.folder)
         if self._child is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(REAPED_S)
-        self._forget_sockets()
+        warden.forget_sockets(self.run, self._settings)
 
     def sockets(self) -> Path:
         """The folder of the socket, as the settings of the last start name it."""
-        with suppress(OSError):
-            for line in (self.folder / settings.FILE).read_text().splitlines():
-                name, _, value = line.partition(" = ")
-                if name == "unix_socket_directories":
-                    return Path(settings.unquoted(value))
-        return self.run
+        return warden.sockets(self.run, self._settings)
 
     def _launch(self, alive: int, programs: Path, account: Account, changed: Mapping[str, str]) -> None:
         self._clear_strangers()
@@ -107,23 +115,17 @@ class Postmaster:
 
     def _watch(self) -> None:
         """The warden, first: from the moment PostgreSQL lives it ends with its last user, however that one ends."""
-        command = [sys.executable, "-I", "-S", warden.__file__, str(self.run), str(self.folder)]
+        command = [sys.executable, "-I", "-S", warden.__file__, str(self.run), str(self.folder), str(self._settings)]
         subprocess.run(
             command, check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 
     def takes_connections(self) -> bool:
-        try:
-            if self._pid_file()[7].strip() != "ready":  # its last line tells how far it is
-                return False
-        except (OSError, IndexError):
+        if warden.state(self.folder) != "ready":
             return False
         sockets = str(self.sockets()).replace("\\", "\\\\").replace("'", "\\'")
         return pq.PGconn.ping(f"host='{sockets}' port={PORT} dbname=postgres".encode()) == pq.Ping.OK
-
-    def _pid_file(self) -> list[str]:
-        return (self.folder / "postmaster.pid").read_text().splitlines()
 
     def _clear_strangers(self) -> None:
         """Removes the pid file and the socket's that a crash left, when their number is a zombie's or some other
@@ -139,16 +141,10 @@ class Postmaster:
 
     def _choose_sockets(self, account: Account) -> Path:
         """data/run, or a fresh closed folder with a short name when a socket's path would be too long."""
-        self._forget_sockets()
+        warden.forget_sockets(self.run, self._settings)
         if len(os.fsencode(self.run)) + len(f"/{_SOCKET}") <= _LONGEST_SOCKET:
             return self.run
         return account.give(Path(tempfile.mkdtemp(prefix="rookery-", dir="/tmp")))
-
-    def _forget_sockets(self) -> None:
-        """Removes a short folder that an earlier start made."""
-        sockets = self.sockets()
-        if sockets != self.run and sockets.name.startswith("rookery-"):
-            shutil.rmtree(sockets, ignore_errors=True)
 
     def ended(self) -> bool:
         """Whether no process of PostgreSQL lives."""
@@ -156,14 +152,14 @@ class Postmaster:
             self._child.poll()
         return warden.ended(self.run)
 
-    def _failed(self, what: str) -> Unavailable:
+    def _failed(self, what: str, meanwhile: str = "") -> Unavailable:
         log = self.folder / "log"  # its first words are in start.log, until the collector takes over
         newest = max(log.glob("*.log"), key=lambda path: path.stat().st_mtime, default=log / "none")
         told = closing(_last_lines(newest)) or "its log says nothing"
         return Unavailable(
             "database.not_started",
             f"{what}: {told}.",
-            f"read {log}, mend what it tells (is the disk full?), and start again",
+            f"read {log}, mend what it tells (is the disk full?), and start again{meanwhile}",
         )
 
 

@@ -75,7 +75,3 @@ def include(cluster: Path, data: Path) -> Path:
 
 def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def unquoted(text: str) -> str:
-    return text[1:-1].replace("''", "'")

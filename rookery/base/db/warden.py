@@ -1,9 +1,10 @@
 """Ends the embedded PostgreSQL once nobody uses it: for its last user, and for one that was killed.
 
-    python -I -S warden.py RUN CLUSTER
+    python -I -S warden.py RUN CLUSTER SETTINGS
 
 Run as a script by `postmaster`, which starts it beside PostgreSQL: it goes on in a process of its own, that waits until
 every user of the cluster has let go of `watch.lock`, and needs nothing but the standard library, so that it is small.
+One that recovers is let come up first: ended before, it would begin its recovery anew with the next start.
 """
 
 import fcntl
@@ -16,6 +17,7 @@ from pathlib import Path
 
 FAST_S = 60.0  # a fast shutdown writes a checkpoint
 AT_ONCE_S = 10.0
+RECOVERY_S = 3600.0  # that nobody waits for; whoever starts it again meanwhile takes it up
 _POLL_S = 0.02
 _AGAIN_S = 1.0
 
@@ -49,12 +51,45 @@ def ended(run: Path) -> bool:
         os.close(alive)
 
 
+def comes_up(run: Path, cluster: Path) -> bool:
+    """Whether it lives and has not come up yet, recovery included."""
+    return not ended(run) and state(cluster) not in ("ready", "stopping")
+
+
+def state(cluster: Path) -> str:
+    """How far PostgreSQL says it is: "starting", "ready" or "stopping"; empty when it says nothing yet."""
+    try:
+        return (cluster / "postmaster.pid").read_text().splitlines()[7].strip()
+    except (OSError, IndexError):
+        return ""
+
+
 def first_number(file: Path) -> int | None:
     """The process number in the first line of a file of PostgreSQL's."""
     try:
         return int(file.read_text().splitlines()[0])
     except (OSError, IndexError, ValueError):
         return None
+
+
+def sockets(run: Path, settings: Path) -> Path:
+    """The folder of the socket, as the settings of the last start name it."""
+    with suppress(OSError):
+        for line in settings.read_text().splitlines():
+            name, _, value = line.partition(" = ")
+            if name == "unix_socket_directories":
+                return Path(value[1:-1].replace("''", "'"))
+    return run
+
+
+def forget_sockets(run: Path, settings: Path) -> None:
+    """Removes the short folder that a start made, with what a killed PostgreSQL left there."""
+    folder = sockets(run, settings)
+    if folder != run and folder.name.startswith("rookery-"):
+        with suppress(OSError):
+            for left in folder.iterdir():
+                left.unlink()
+            folder.rmdir()
 
 
 def _open(path: Path) -> int:
@@ -70,21 +105,27 @@ def _alone(lock: int) -> bool:
 
 
 def main() -> None:
-    run, cluster = (Path(word) for word in sys.argv[1:])
+    run, cluster, settings = (Path(word) for word in sys.argv[1:])
     only, watch, start, use = (_open(run / f"{name}.lock") for name in ("warden", "watch", "start", "use"))
     if not _alone(only) or os.fork():
         return  # another watches already; or whoever started this need not wait
-    while True:
-        fcntl.flock(watch, fcntl.LOCK_EX)
-        fcntl.flock(watch, fcntl.LOCK_UN)
-        fcntl.flock(start, fcntl.LOCK_EX)  # who starts or stops it is let finish
-        if _alone(use):
-            with suppress(OSError):  # the folder may be gone by now
-                end(run, cluster)
-            os.close(only)  # before the start lock: the next that is started watches
-            return
-        fcntl.flock(start, fcntl.LOCK_UN)
-        time.sleep(_AGAIN_S)
+    until = time.monotonic() + RECOVERY_S
+    with suppress(OSError):  # the folder may be gone by now
+        while True:
+            if not _alone(watch):
+                fcntl.flock(watch, fcntl.LOCK_EX)
+                until = time.monotonic() + RECOVERY_S
+            fcntl.flock(watch, fcntl.LOCK_UN)
+            fcntl.flock(start, fcntl.LOCK_EX)  # who starts or stops it is let finish
+            if _alone(use):
+                if time.monotonic() > until or not comes_up(run, cluster):
+                    break
+                fcntl.flock(use, fcntl.LOCK_UN)
+            fcntl.flock(start, fcntl.LOCK_UN)
+            time.sleep(_AGAIN_S)
+        end(run, cluster)
+        forget_sockets(run, settings)
+    os.close(only)  # before the start lock: the next that is started watches
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,12 +67,12 @@ def serve(
     end_with_parent()  # where another program started it
     trusted_proxies(os.environ)  # refused here, not by a door that is started again and again
     folder = data_folder(data, new=True)
-    port = port or _free_port(host)
-    _refuse_taken(host, port)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    door = Child([sys.executable, "-m", "rookery.doors.http", host, str(port), str(folder)])
-    worker = Child([sys.executable, "-m", "rookery.doors.worker", "--data", str(folder)])
     with ExitStack() as stack:
+        port = port or stack.enter_context(_free_port(host))
+        _refuse_taken(host, port)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        door = Child([sys.executable, "-m", "rookery.doors.http", host, str(port), str(folder)])
+        worker = Child([sys.executable, "-m", "rookery.doors.worker", "--data", str(folder)])
         with console.progress_bars() as progress:
             postgres = server(folder, progress)
             stack.callback(_end, (door, worker), postgres)
@@ -179,10 +179,13 @@ def _end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+@contextmanager
+def _free_port(host: str) -> Iterator[int]:
+    """A port that nobody listens on, which the system gives to nobody else until the block ends."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((host, 0))
+        yield held.getsockname()[1]
 
 
 def _refuse_taken(host: str, port: int) -> None:

@@ -87,8 +87,10 @@ def best_so_far() -> Iterator[None]:
 
     signal.signal(signal.SIGINT, finish)
     try:
-        yield
+        try:
+            yield
+        finally:
+            if signal.getsignal(signal.SIGINT) is finish:  # else another was heard: what it began is let finish
+                signal.signal(signal.SIGINT, before)
     except KeyboardInterrupt:
-        raise Stopped(signal.SIGINT) from None
-    finally:
-        signal.signal(signal.SIGINT, before)
+        _stop(signal.SIGINT, None)

@@ -62,12 +62,15 @@ def apart(legs: pl.DataFrame) -> pl.Series:
 
 def off_route(parcels: pl.DataFrame, former: pl.DataFrame, legs: pl.DataFrame) -> pl.Series:
     """The shipments of which a parcel is on its way where the `former` route does not lead: it stands at another node,
-    or rides to one by a leg of `legs`. Where nobody knows that place, nothing speaks against it.
+    or rides to one by a leg of `legs`, or by a departure of neither route. Where nobody knows more of it than that it
+    is on its way, nothing speaks against that.
     """
     status = pl.col("status").fill_null("pre_transit")
     begun = parcels.filter(~status.is_in(["pre_transit", "delivered"]))
-    every = pl.concat([former, legs]).select("shipment_id", "departure_id", "depart_at", "to_node")
-    rides = begun.join(every, on="shipment_id").filter(ridden("depart_at")).select("shipment_id", node_id="to_node")
-    places = pl.concat([begun.select("shipment_id", "node_id"), rides]).drop_nulls()
+    stands = begun.select("shipment_id", "node_id").drop_nulls()
+    leads = pl.concat([former, legs]).select("shipment_id", riding_departure_id="departure_id", node_id="to_node")
+    rides = begun.select("shipment_id", "riding_departure_id").drop_nulls()
+    rides = rides.join(leads.unique(), on=["shipment_id", "riding_departure_id"], how="left")  # null = unbooked
+    places = pl.concat([stands, rides.select("shipment_id", "node_id")])
     nodes = pl.concat([former.select("shipment_id", node_id=end) for end in ("from_node", "to_node")])
     return places.join(nodes, on=["shipment_id", "node_id"], how="anti")["shipment_id"].unique()

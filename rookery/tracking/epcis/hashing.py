@@ -89,6 +89,8 @@ def _extension(name: str, value: Any, names: Names, depth: int) -> list[str]:
         )
     if value is None:
         return []
+    if isinstance(value, str):
+        return [f"{name}={said}" if (said := text(value, names)) else name]
     if isinstance(value, list | tuple):
         found: list[str] = []
         for one in value:
@@ -97,7 +99,7 @@ def _extension(name: str, value: Any, names: Names, depth: int) -> list[str]:
             else:
                 found += _extension(name, one, names, depth + 1)
         return found
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         own = _scalar(value.get("#text"), names)
         inner: list[str] = []
         for key, child in value.items():
@@ -126,11 +128,13 @@ def _each(say: _Say) -> _Field:
     """A field with one value or several alike."""
 
     def field(name: str, value: Any, names: Names) -> str:
-        if isinstance(value, list | tuple):
-            return "".join(sorted(_item(field, name, one, names) for one in value))
-        if isinstance(value, Mapping):
-            return "".join(_extension(name, value, names, 1))
-        said = say(value if isinstance(value, str) else _scalar(value, names), names)
+        if not isinstance(value, str):
+            if isinstance(value, list | tuple):
+                return "".join(sorted(_item(field, name, one, names) for one in value))
+            if isinstance(value, dict):
+                return "".join(_extension(name, value, names, 1))
+            value = _scalar(value, names)
+        said = say(value, names)
         return f"{name}={said}" if said else ""
 
     return field
@@ -155,7 +159,7 @@ def _record(*fields: tuple[str, _Field]) -> _Field:
     ordered = frozenset(name for name, _ in fields)
 
     def field(name: str, value: Any, names: Names) -> str:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             if isinstance(value, list | tuple):
                 return "".join(sorted(_item(field, name, one, names) for one in value))
             return _PLAIN(name, value, names)
@@ -187,11 +191,11 @@ def _report_rules(elements: Any, names: Names) -> list[str]:
     """The bizRules of sensor reports, with all that they lie in: one entry, or none."""
     inner: list[str] = []
     for element in elements if isinstance(elements, list) else [elements]:
-        reports = element.get("sensorReport") if isinstance(element, Mapping) else None
+        reports = element.get("sensorReport") if isinstance(element, dict) else None
         rules = [
             "sensorReport" + said
             for report in (reports if isinstance(reports, list) else [reports])
-            if isinstance(report, Mapping) and (said := _PLAIN("bizRules", report.get("bizRules"), names))
+            if isinstance(report, dict) and (said := _PLAIN("bizRules", report.get("bizRules"), names))
         ]
         if rules:
             inner.append("sensorElement" + "".join(sorted(rules)))

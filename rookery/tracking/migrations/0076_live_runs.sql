@@ -1,6 +1,6 @@
 -- A part of the live side tells since when it runs, that it ended as it was told to, and whether the run before did not: so
--- that a worker which was killed and started again by whoever watches it is seen. Real time. Programs of before, which may run
--- on for a while, write none of it: a sign that is later than ended_at is theirs.
+-- that a worker which was killed and started again by whoever watches it is seen. Real time. Programs of before write none of
+-- it: a sign that is later than ended_at is theirs.
 alter table tracking.live_signs
   add started_at timestamptz, -- null = nobody knows
   add ended_at timestamptz, -- told to end; null = it runs, or broke off
