@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -138,9 +139,10 @@ def _json_object(text: bytes, file: str, line: int, findings: Findings) -> dict[
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as fault:
         if not text.strip():
             return None
-        code = "invalid_utf8" if isinstance(fault, UnicodeDecodeError) else "bad_json"
-        message = None if code == "invalid_utf8" else f"is no JSON object: {_first_line(fault)}"
-        value = text.decode(errors="backslashreplace").rstrip()
+        value, code, message = text.decode(errors="backslashreplace").rstrip(), "invalid_utf8", None
+        with suppress(UnicodeDecodeError):
+            text.decode()  # whatever msgspec calls it
+            code, message = "bad_json", f"is no JSON object: {_first_line(fault)}"
         findings.add(code, file, line=line, value=value, message=message)
         findings.leave_out(file, 1)
         return None

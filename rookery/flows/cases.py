@@ -35,8 +35,8 @@ Kind = Literal[
 State = Literal["open", "acknowledged", "closed"]
 _REFUSED = "; of those `refused` as pieces_apart (GET /cases/{case_id}/parcels) tell the nodes how each piece goes on"
 ACTIONS: dict[Kind, str] = {
-    "closure": "book its parcels on to their moves: POST /cases/{case_id}/act; those without one wait until it is open"
-    + _REFUSED,
+    "closure": "book its parcels on to their moves: POST /cases/{case_id}/act; those without one go around it and are"
+    " late, or wait until it is open: tell their shippers" + _REFUSED,
     "chance_low": "book its parcels on to their moves: POST /cases/{case_id}/act; without one, tell the shipper"
     + _REFUSED,
     "departure_missed": "book its parcels on to their moves: POST /cases/{case_id}/act; ask the node why" + _REFUSED,

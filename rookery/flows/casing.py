@@ -113,8 +113,8 @@ def _found(looked: pl.DataFrame, members: pl.DataFrame, now: datetime) -> tuple[
     found = pl.concat(finds).with_columns(_PER)
     lasts = pl.concat(lasting) if lasting else pl.DataFrame(schema=_LASTS)
     # what a closure touches has no other case that follows from it
-    under = pl.concat([table.filter(kind="closure")["epc"] for table in (found, lasts)]).unique()
-    gathered = follows(looked, under) if under.len() else pl.lit(False)
+    under = pl.concat([table.filter(kind="closure").select("epc", "cause") for table in (found, lasts)])
+    gathered = pl.lit(False) if under.is_empty() else follows(looked, under)
     return found.filter(~gathered), lasts.filter(~gathered).drop("kind", "cause"), gathered
 
 

@@ -24,7 +24,7 @@ MEMBERS: dict[str, Any] = {
     "case_cause": pl.String,
     "epc": pl.String,
     "case_event_no": pl.Int64,  # the event it went by when it was found
-    "open": pl.Boolean,  # false: its case was closed by hand
+    "open": pl.Boolean,  # false: its case was closed by hand, or is over
 }
 CAUSES: dict[str, Any] = {"kind": pl.String, "cause": pl.String, "reason": pl.String}
 OPEN: dict[str, Any] = {"kind": pl.String, "cause": pl.String, "case_id": pl.String}

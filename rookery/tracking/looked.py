@@ -63,6 +63,7 @@ LOOKED: dict[str, Any] = {
     "closures": TEXTS,  # ids of closures in force that touch a booked leg still ahead (flows/casing.touched)
     "closures_thin": TEXTS,  # those of them that neither shut nor delay, but leave less room
     "closures_stood": TEXTS,  # those of them that touch none of its legs: it merely stands at the node that is shut
+    "stale": pl.Boolean,  # it was looked up under other closures than there are now: it is looked at again soon
     "closed_departures": TEXTS,  # ids of the departures of the booked legs that they touch
 }
 
@@ -77,7 +78,8 @@ FOUND: dict[str, Any] = {
 
 def looked_frame(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with LOOKED's columns in order; those left out are null, lists empty, flags false."""
-    fill = {"off_plan": pl.lit(False), "overdue": pl.lit(False), "below": pl.lit(False), "legs": pl.lit("[]")}
+    flags = dict.fromkeys(("off_plan", "overdue", "below", "stale"), pl.lit(False))
+    fill = {**flags, "legs": pl.lit("[]")}
 
     def column(name: str, dtype: Any) -> pl.Expr:
         if name in rows.columns:

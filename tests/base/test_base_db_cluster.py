@@ -1,40 +1,34 @@
 """The embedded PostgreSQL: closed to others, shared by its users, mended after every kind of death."""
 
 import os
-import re
 import signal
-import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from cluster_world import (
+    HOLD,
+    QUICK,
+    STOPPED,
+    Interrupted,
+    do,
+    hold,
+    kill_warden,
+    mode,
+    number,
+    one,
+    state,
+    until,
+    until_ended,
+    waits,
+)
 
 from rookery.base.db import Cluster, account, locks, postmaster, warden
 from rookery.base.db import cluster as clusters
 from rookery.base.db.binaries import programs
 from rookery.terms.errors import Conflict, Unavailable
-
-QUICK = {"fsync": "off", "shared_buffers": "32MB"}
-HOLD = """
-import sys
-from pathlib import Path
-from rookery.base.db import Cluster
-Cluster(Path(sys.argv[1])).start()
-print("up", flush=True)
-sys.stdin.read()
-"""
-
-
-STOPPED = """
-import signal
-def stop(signum, frame):
-    signal.signal(signum, lambda *_: None)
-    raise SystemExit(7)
-signal.signal(signal.SIGTERM, stop)
-"""
 
 
 @pytest.fixture
@@ -46,25 +40,6 @@ def data(tmp_path):
 def started(data):
     with Cluster(data, changed=QUICK) as cluster:
         yield cluster
-
-
-def one(cluster, statement):
-    with psycopg.connect(cluster.url()) as conn:
-        row = conn.execute(statement).fetchone()
-    return row[0] if row else None
-
-
-def do(cluster, statement):
-    with psycopg.connect(cluster.url()) as conn:
-        conn.execute(statement)
-
-
-def number(cluster):
-    return int((cluster.folder / "postmaster.pid").read_text().split()[0])
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
 
 
 def test_it_is_closed_to_others(started, tmp_path):
@@ -128,20 +103,6 @@ def test_whoever_leaves_last_stops_it(data):
         assert one(again, "select a from kept") == 7
 
 
-def hold(data):
-    """A user in a process of its own, that has begun."""
-    user = subprocess.Popen([sys.executable, "-c", HOLD, data], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert user.stdout is not None and user.stdout.readline() == b"up\n"
-    return user
-
-
-def until_ended(data):
-    """Returns when no process of PostgreSQL lives."""
-    over = time.monotonic() + 300
-    while not warden.ended(data / "run"):
-        assert time.monotonic() < over, "it goes on"
-
-
 def test_it_ends_with_its_last_user_though_killed(data):
     """After kill -9 of whoever started it, it goes on for another user; after kill -9 of that it is shut down."""
     first, second = hold(data), hold(data)
@@ -174,10 +135,6 @@ def test_whoever_comes_while_it_ends_finds_it_whole(data, again):
     until_ended(data)
 
 
-class Interrupted(BaseException):
-    """What a signal raises, wherever the program is."""
-
-
 def test_a_start_that_is_interrupted_leaves_nothing(data):
     """After the launch, before the first connection: what was begun is ended."""
 
@@ -193,95 +150,20 @@ def test_a_start_that_is_interrupted_leaves_nothing(data):
         assert one(cluster, "select 7") == 7
 
 
-def state(data):
-    """What PostgreSQL's own control file says of how it ended."""
-    folder = data / "postgres"
-    command = [programs(folder) / "pg_controldata", "-D", folder]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, env=account.environment()).stdout
-    return next(line.partition(":")[2].strip() for line in told.splitlines() if line.startswith("Database cluster st"))
-
-
-def crash(data):
-    """A cluster that has to recover when it starts next."""
-    cluster = Cluster(data, changed=QUICK).start()
-    do(cluster, "create table kept as select 7 as a")
-    os.kill(number(cluster), signal.SIGKILL)
-    until_ended(data)
-    cluster.stop()
-    assert state(data) == "in production"
-
-
-def test_a_start_that_is_interrupted_lets_its_recovery_end(data):
-    """Ended in the middle of it, recovery would begin anew with each start: it is let reach its checkpoint first."""
-
-    def interrupt(stage: str, done: int, total: int) -> None:
-        if stage == "database: starting":
-            raise Interrupted
-
-    crash(data)
-    with pytest.raises(Interrupted):
-        Cluster(data, changed=QUICK, progress=interrupt).start()
-    until_ended(data)
-    assert state(data) == "shut down"
-
-
-@pytest.fixture
-def recovering(data, tmp_path, monkeypatch):
-    """A cluster that recovers for as long as the file `held` beside it is there, and whoever leaves does not wait."""
-    monkeypatch.setattr(postmaster, "COMES_UP_S", 0.0)
-    crash(data)
-    held = tmp_path / "held"
-    held.touch()
-    (data / "postgres" / "recovery.signal").touch()
-    os.chown(data / "postgres" / "recovery.signal", (data / "postgres").stat().st_uid, -1)
-    own = f"restore_command = 'while test -e {held}; do sleep 0.05; done; false'\nhot_standby = off\n"
-    (data / "postgres.conf").write_text(own)
-    yield held
-    held.unlink(missing_ok=True)
-    until_ended(data)
-
-
-def test_a_recovery_that_is_not_waited_for_is_taken_up(data, recovering):
-    """A start out of patience leaves PostgreSQL recovering; the next one waits for the same, which comes up."""
-    with pytest.raises(Unavailable, match="a recovery goes on"):
-        Cluster(data, changed=QUICK, patience_s=0.0).start()
-    assert not warden.ended(data / "run")
-    while warden.state(data / "postgres") != "starting":  # it may not have written its number yet
-        pass
-    began = int((data / "postgres" / "postmaster.pid").read_text().split()[0])
-
-    def free(stage: str, done: int, total: int) -> None:
-        recovering.unlink(missing_ok=True)
-
-    with Cluster(data, changed=QUICK, progress=free) as cluster:
-        assert number(cluster) == began
-        assert one(cluster, "select a from kept") == 7
-
-
-def test_a_recovery_that_nobody_waits_for_ends_with_its_checkpoint(data, recovering):
-    """What nobody uses is ended by the warden, once it has recovered."""
-    with pytest.raises(Unavailable):
-        Cluster(data, changed=QUICK, patience_s=0.0).start()
-    recovering.unlink()
-    until_ended(data)
-    assert state(data) == "shut down"
-
-
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="looks in /proc whether it waits")
 def test_a_start_that_waits_for_anothers_ends_when_it_is_told(data):
     """Another starts it, for as long as that takes: two signals end a start that waits behind it."""
     (data / "run").mkdir(parents=True, mode=0o700)
     with locks.exclusive(data / "run" / "start.lock"):
-        waits = subprocess.Popen([sys.executable, "-c", STOPPED + HOLD, data], stdin=subprocess.PIPE)
+        behind = subprocess.Popen([sys.executable, "-c", STOPPED + HOLD, data], stdin=subprocess.PIPE)
         try:
-            while not re.search(rf"-> FLOCK .* {waits.pid} ", Path("/proc/locks").read_text()):
-                assert waits.poll() is None
+            until(lambda: waits(behind.pid) or behind.poll() is not None)
             for _ in range(2):
-                waits.terminate()
-            assert waits.wait(300) == 7
+                behind.terminate()
+            assert behind.wait(300) == 7
         finally:
-            waits.kill()
-            waits.communicate()
+            behind.kill()
+            behind.communicate()
 
 
 def test_whoever_leaves_does_not_wait_for_anothers_start(data, monkeypatch):
@@ -295,14 +177,38 @@ def test_whoever_leaves_does_not_wait_for_anothers_start(data, monkeypatch):
     assert state(data) == "shut down"
 
 
+def test_whoever_cannot_leave_in_order_holds_nothing(data):
+    """The folder of the locks is elsewhere: leaving tells it, and the warden stops what nobody uses any more."""
+    cluster = Cluster(data, changed=QUICK).start()
+    (data / "run").rename(data / "elsewhere")
+    with pytest.raises(FileNotFoundError):
+        cluster.stop()
+    until(lambda: warden.ended(data / "elsewhere"))
+    assert state(data) == "shut down"
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks processes up in /proc")
+def test_whoever_comes_sees_to_a_warden(data):
+    """The warden was killed: it ends with its last user all the same, when one came after that."""
+    first = hold(data)
+    try:
+        kill_warden(data)
+        second = hold(data)
+    finally:
+        first.kill()
+        first.communicate()
+    second.kill()
+    second.communicate()
+    until_ended(data)
+
+
 def test_it_is_mended_after_its_own_death(started):
     """After kill -9 of PostgreSQL its user revives it, and what was acknowledged is there."""
     do(started, "create table kept as select 7 as a")
     assert not started.mend()
     dead = number(started)
     os.kill(dead, signal.SIGKILL)
-    while not started.mend():  # until the last of its processes has ended
-        pass
+    until(started.mend)  # the last of its processes has ended by then
     assert number(started) != dead
     assert one(started, "select a from kept") == 7
 
@@ -370,6 +276,24 @@ def test_a_short_socket_goes_with_its_last_user_though_killed(tmp_path):
     until_ended(data)
     with locks.exclusive(data / "run" / "start.lock"):  # which the warden holds until all is gone
         assert not sockets.exists()
+
+
+def test_a_short_socket_stays_with_what_does_not_end(tmp_path, monkeypatch):
+    """PostgreSQL that does not answer any signal keeps its socket's folder; the warden ends both when it can."""
+    for name in ("FAST_S", "AT_ONCE_S"):
+        monkeypatch.setattr(warden, name, 0.0)
+    monkeypatch.setattr(postmaster, "REAPED_S", 0.0)
+    cluster = Cluster(tmp_path / ("long" * 30), changed=QUICK).start()
+    sockets, stopped = cluster._postmaster.sockets(), number(cluster)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        cluster.stop()
+        assert not warden.ended(cluster.run)
+        assert sockets.exists()
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    until(lambda: not sockets.exists())
+    assert warden.ended(cluster.run)
 
 
 def test_lost_passwords_are_told(data):

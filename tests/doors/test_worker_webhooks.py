@@ -47,6 +47,12 @@ def listen(where: Desk | House, url: str) -> None:
         add_endpoint(ctx.conn, SHOP, False, url, (), "", False, WALL.now())
 
 
+def ended(thread: threading.Thread) -> None:
+    """Returns when a thread that was told to stop has."""
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+
+
 def test_one_worker_tells_and_another_takes_over(make_database: Callable[..., Database], receiver: Receiver) -> None:
     """Two threads, one connection with the lock; when the first stops the second goes on, and nothing is told twice."""
     desk = Desk(make_database(), WALL, {Signer: Signer(bytes(32))})
@@ -57,7 +63,7 @@ def test_one_worker_tells_and_another_takes_over(make_database: Callable[..., Da
         tell(desk, "a", "b", "c")
         receiver.wait_for(3 * first + 3)
         stop.set()
-        thread.join()
+        ended(thread)
     assert len(receiver.ids) == len(set(receiver.ids)) == 6
 
 
@@ -90,7 +96,7 @@ def test_a_database_that_is_lost_and_back_is_waited_for(
     tell(desk, "b")
     receiver.wait_for(3, distinct=True)
     stop.set()
-    thread.join()
+    ended(thread)
     with database.owner() as conn:
         assert conn.execute("select distinct state from base.deliveries").fetchall() == [("delivered",)]
 

@@ -29,6 +29,7 @@ from rookery.flows.living.facts import facts_of
 from rookery.flows.living.outlook_classes import classes_of
 from rookery.flows.planning import model_of
 from rookery.flows.trackers import place_of
+from rookery.network.live import stamp
 from rookery.planning.capacity.resources import Prices
 from rookery.planning.outlook import Outlook, make_outlook
 from rookery.terms.time import to_minute
@@ -89,9 +90,10 @@ class Live:
             facts = facts_of(ctx.conn, False, [sscc_uri(number) for number in self.numbers])
             model = model_of(feed, to_minute(NOW - timedelta(days=2)), 14, 8)
             classes = classes_of(feed, facts)
+            version = f"{stamp(ctx.conn, False)}.{len(self.numbers)}"
         none = np.zeros(0, np.int64)
         prices = Prices.none(model.resources)
-        self.outlook = make_outlook(model, prices, none, classes, threads=1, version=f"v{len(self.numbers)}")
+        self.outlook = make_outlook(model, prices, none, classes, threads=1, version=version)
 
     def turn(self, most: int = turning.MOST) -> int:
         """Looks until nothing is left to look at; at how many parcels."""

@@ -290,6 +290,48 @@ def test_a_closures_case_ends_with_the_closure(room: Room):
     assert room.cases() == {("chance_low", "closure:clo_x"): 1, ("chance_low", "parcel:urn:p:b"): 1}
 
 
+def test_another_closure_on_the_new_way_hides_no_other_trouble(room: Room):
+    """What was booked around one and rides late by another departure is in the case of that, whether or not a second
+    closure lies on its way that does it no harm.
+    """
+    enter_closure(room)
+    around = {"chance": 0.5, "chance_before": 0.5, "below": True}
+    harmless = {"closures": ["clo_y"], "closures_thin": ["clo_y"]}
+    room.judge(a=CLOSED)
+    for row in (around, around | RIDES_LATE, around | RIDES_LATE | harmless, around | RIDES_LATE):
+        room.judge(a=row)
+    assert room.cases() == {("closure", "closure:clo_x"): 1, ("chance_low", "departure:HB1@2026-03-02T19:30Z"): 1}
+    assert room.cases(closed=True) == {}
+
+
+def test_a_lifted_closure_tells_nothing_before_its_parcels_are_looked_up_without_it(room: Room):
+    """The chances of before know it still: no case is opened by them."""
+    desk = Desk(room.record.database, room.record.context().clock, room.record.parts)
+    enter_closure(room)
+    late = {"chance": 0.5, "below": True}
+    room.judge(a=CLOSED | late, b=CLOSED | late)
+    with room.record.context() as ctx:
+        live.lift(ctx.conn, False, "clo_x", LOOK, "pty_house")
+    judge_unknown(desk)
+    room.judge(a=late | {"stale": True}, b=late | {"stale": True})
+    assert room.cases() == {}
+    room.judge(a={"below": False}, b=late)
+    assert room.cases() == {("chance_low", "closure:clo_x"): 1}
+    assert room.rows("select count(*) from tracking.cases") == [(2,)]
+
+
+def test_what_a_closure_made_late_is_a_case_where_its_own_was_closed_by_hand(room: Room):
+    """Booked around it, and late, though nobody wants to hear of the closure itself any more."""
+    enter_closure(room)
+    [case_id] = room.judge(a=CLOSED, b=CLOSED).opened
+    with room.record.context() as ctx:
+        casing.cases.close_by_hand(ctx.conn, case_id, "known", "pty_house", LOOK)
+    assert room.judge(a=CLOSED) == NOTHING
+    for _ in range(2):
+        room.judge(a={"chance": 0.5, "below": True}, b={"chance": 0.94, "below": True})
+    assert room.cases() == {("chance_low", "closure:clo_x"): 2}
+
+
 def test_a_cases_reason_holds_however_it_goes_on(room: Room):
     """Of a departure that nobody heard of, and that then left late, the case tells which it is; each parcel what it is
     that is known of it by now.

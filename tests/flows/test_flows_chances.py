@@ -36,7 +36,7 @@ def moved(make_urls, tmp_path_factory):
 def test_a_tracker_tells_what_is_ahead(moved: Live):
     """Chance, expected delivery, what it rides, its next move, the legs from here, and what is awaited by when."""
     now = moved.record.do("trackers.get", number=moved.numbers[0])["now"]
-    assert (now["chance"], now["why"], now["policy"], now["off_plan"]) == (0.5, None, "v2", False)
+    assert (now["chance"], now["why"], now["policy"], now["off_plan"]) == (0.5, None, "0-0.2", False)
     assert (now["expected_at"], now["by_at"]) == ("2026-03-03T22:30:00Z", "2026-03-04T10:30:00Z")
     assert now["riding"] == {"departure_id": "AH1", "depart_at": "2026-03-02T17:00:00Z"}
     assert (now["next"]["departure_id"], now["node"]) == ("HB1", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -14,7 +16,7 @@ from tracking_cases import CONTEXT, World, document, make_world, scan
 from rookery.base import jobs
 from rookery.base.clock import Clock
 from rookery.base.operations import Who
-from rookery.flows.epcis import captures
+from rookery.flows.epcis import captures, recapturing
 from rookery.flows.epcis.captures import Document, OneCapture, OneEvent, capture, capture_later, create_event, get
 from rookery.flows.epcis.events import OneEvent as Named
 from rookery.flows.epcis.events import get_event
@@ -85,22 +87,15 @@ def test_a_document_is_kept_where_the_program_is_at_fault(world: World, monkeypa
     """Its sender is told, and once the program is mended the job is done again; of a document that is itself at fault
     nothing is kept.
     """
-    parcel, before = world.parcel(), _documents(world)
-    with monkeypatch.context() as planted, pytest.raises(KeyError):
-        planted.setattr(captures, "take", _raising(KeyError("secret")))
-        later(world, document(scan("departing", 2, parcel)), world.blue)
-    [job] = _documents(world) - before
+    before = _documents(world)
+    job = _failed(world, monkeypatch)
     with world.record.context(world.blue) as ctx:
         told = get(ctx, OneCapture(job))
     assert (told.running, told.success, [error.title for error in told.errors]) == (False, False, ["internal"])
     for _ in range(2):
         again = world.record.do("epcis.captures.again", HOUSE, captureID=job)
         assert again["running"] and again["errors"] == []
-    desk = jobs.Desk(world.record.database, Clock(lambda: world.record.now), world.record.parts)
-    capture_later(desk, job, "False")
-    with world.record.context(world.blue) as ctx:
-        done = get(ctx, OneCapture(job))
-    assert (done.success, done.added, done.errors) == (True, 1, [])
+    assert _captured(world, job) == 1
     with pytest.raises(Conflict, match="Nothing is kept"):
         world.record.do("epcis.captures.again", HOUSE, captureID=job)
     with pytest.raises(NotFound):
@@ -112,16 +107,64 @@ def test_a_document_is_kept_where_the_program_is_at_fault(world: World, monkeypa
 def test_a_document_that_nobody_captured_again_is_forgotten(world: World, monkeypatch: pytest.MonkeyPatch):
     """After 30 days; that it failed, and why, its sender still sees."""
     before = _documents(world)
-    with monkeypatch.context() as planted, pytest.raises(KeyError):
-        planted.setattr(captures, "take", _raising(KeyError("secret")))
-        later(world, document(scan("departing", 2, world.parcel())), world.blue)
-    [job] = _documents(world) - before
+    job = _failed(world, monkeypatch)
     for after, kept in ((timedelta(days=30), {job}), (timedelta(days=30, seconds=1), set())):
         clock = Clock(lambda after=after: world.record.now + after)
         forget(jobs.Desk(world.record.database, clock, world.record.parts))
         assert _documents(world) - before == kept
     with world.record.context(world.blue) as ctx:
         assert [error.title for error in get(ctx, OneCapture(job)).errors] == ["internal"]
+
+
+def test_two_who_have_it_captured_again_at_once_hear_that_it_runs(world: World, monkeypatch: pytest.MonkeyPatch):
+    """The second, who waits for the first, too; it is captured once."""
+    job = _failed(world, monkeypatch)
+    second = _meanwhile(world, job, lambda: world.record.do("epcis.captures.again", HOUSE, captureID=job))
+    assert second["running"] and second["success"] and second["finishedAt"] is None
+    assert _captured(world, job) == 1
+
+
+def test_what_is_just_captured_again_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Whoever comes to forget a document that was asked for at the last moment finds it running, and leaves it."""
+    job = _failed(world, monkeypatch)
+
+    def forgotten() -> int:
+        with world.record.context() as ctx:
+            return recapturing.forget(ctx.conn, False, world.record.now + timedelta(days=31), 100)
+
+    assert _meanwhile(world, job, forgotten) == 0
+    assert _captured(world, job) == 1
+
+
+def _failed(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A capture of one event that failed by a fault of the program."""
+    before = _documents(world)
+    with monkeypatch.context() as planted, pytest.raises(KeyError):
+        planted.setattr(captures, "take", _raising(KeyError("secret")))
+        later(world, document(scan("departing", 2, world.parcel())), world.blue)
+    [job] = _documents(world) - before
+    return job
+
+
+def _meanwhile(world: World, job: str, act: Callable[[], Any]) -> Any:
+    """What comes of an act that begins while an operator has a document captured again, and waits for that."""
+    waits = "select exists (select from pg_locks where not granted and %s = any(pg_blocking_pids(pid)))"
+    with ThreadPoolExecutor(1) as threads:
+        with world.record.context(HOUSE) as ctx:
+            assert recapturing.capture_again(ctx, OneCapture(job)).running
+            other = threads.submit(act)
+            while ctx.conn.execute(waits, (ctx.conn.info.backend_pid,)).fetchone() == (False,):
+                assert not other.done()
+        return other.result()
+
+
+def _captured(world: World, job: str) -> int:
+    """Do the job of a document; how many events it added."""
+    capture_later(jobs.Desk(world.record.database, Clock(lambda: world.record.now), world.record.parts), job, "False")
+    with world.record.context(world.blue) as ctx:
+        done = get(ctx, OneCapture(job))
+    assert done.success and not done.running and done.errors == []
+    return done.added
 
 
 def _documents(world: World) -> set[str]:

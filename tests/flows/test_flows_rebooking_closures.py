@@ -335,6 +335,7 @@ def test_a_second_closure_over_the_same_way_is_acted_on(town: Town) -> None:
     second = close_hb(town, hours=50)
     town.record.now += timedelta(seconds=5)
     town.suggest(one, [leg("HB1", 5)], off_plan=False)
+    town.case("cas_2", one, cause=f"closure:{second}")
     rebook_closure(desk_of(town), closure_id=second)
     assert town.way(one) == ["AH1 02", "HB1 05"]
 

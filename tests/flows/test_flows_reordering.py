@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from rookery.terms.errors import Unavailable
 from rookery.tracking.archive import Archive
 
 ANEW = "insert into tracking.reordering values (false, '') on conflict (test) do update set after = ''"
-"""As docs/guides/database.md has it."""
+"""As the upgrade of an earlier release has it."""
 IN_THE_WAY = """
 create function tracking.in_the_way() returns trigger language plpgsql as $$ begin raise lock_not_available; end $$;
 create trigger in_the_way before update on tracking.parcels for each row execute function tracking.in_the_way();
@@ -53,11 +53,18 @@ def left(world: World) -> list[bool]:
     return found
 
 
+def passed(world: World) -> list[tuple[str, datetime, str]]:
+    """The parcels that were passed over, when they were tried last, and the codes of what befell them."""
+    with desk_of(world).context() as ctx:
+        return ctx.conn.execute("select epc, at, fault from tracking.reorder_passed").fetchall()
+
+
 def test_a_parcel_whose_archived_file_is_gone_is_passed_over(
     make_urls: Callable[[], Urls], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """It stays as it was, and operators see it set aside with the code of the fault; its neighbours, those behind them
-    and the other mode are worked out. When the file is back and the work begun anew, it is worked out as well.
+    """It stays as it was, noted with the code of the fault, which is told, and the live side is no worse for it; its
+    neighbours, those behind them and the other mode are worked out. It is tried again each hour, whatever goes well
+    meanwhile, and once the file is back it is worked out as well.
     """
     monkeypatch.setattr(reordering, "AT_ONCE", 3)
     with make_world(make_urls, tmp_path) as world:
@@ -80,14 +87,20 @@ def test_a_parcel_whose_archived_file_is_gone_is_passed_over(
         assert left(world) == []
         assert [detail(world, epc) for epc in others] == ["arrived"] * 4
         assert detail(world, lost) == "sorted"
-        aside = world.record.do("live.status", HOUSE)["parcels_set_aside"]
-        assert [(one["epc"], one["fault"]) for one in aside] == [(lost, "archive.unreadable")]
+        assert world.record.do("live.status", HOUSE)["set_aside"] == 0
+        world.record.now += timedelta(minutes=59)
+        reordering.reorder(desk_of(world))
+        world.record.now += timedelta(minutes=1)
+        with pytest.raises(Unavailable, match="archive"):
+            reordering.reorder(desk_of(world))
+        assert passed(world) == [(lost, world.record.now, "archive.unreadable")]
         for file in away:
             file.rename(file.with_suffix(".parquet"))
-        forget_where(world)
-        for _ in range(2):
-            reordering.reorder(desk_of(world))
-        assert [detail(world, epc) for epc in every] == ["arrived"] * 5 and left(world) == []
+        reordering.reorder(desk_of(world))
+        assert detail(world, lost) == "sorted"
+        world.record.now += timedelta(hours=1)
+        reordering.reorder(desk_of(world))
+        assert [detail(world, epc) for epc in every] == ["arrived"] * 5 and passed(world) == []
 
 
 def test_one_mode_does_not_wait_for_the_other(make_urls: Callable[[], Urls], tmp_path: Path):

@@ -64,10 +64,12 @@ def causes(find: Any, *rows: dict[str, Any], now: datetime = NOW) -> list[str | 
     return [by_epc.get(f"p{i}") for i in range(1, len(rows) + 1)]
 
 
-def lasts(rule: Any, cause: str, row: dict[str, Any], event_no: int = 7, in_force: bool = True) -> bool:
+def lasts(
+    rule: Any, cause: str, row: dict[str, Any], event_no: int = 7, in_force: bool = True, is_open: bool = True
+) -> bool:
     """Whether a parcel that is in a case stays in it."""
     members = looked(row).with_columns(
-        case_cause=pl.lit(cause), case_event_no=pl.lit(event_no), case_in_force=pl.lit(in_force)
+        case_cause=pl.lit(cause), case_event_no=pl.lit(event_no), case_in_force=pl.lit(in_force), open=pl.lit(is_open)
     )
     return rule.lasts(members, NOW).height == 1
 
@@ -118,22 +120,33 @@ def test_what_waits_at_a_shut_node_leaves_the_case_once_it_is_booked_around(row:
         ({"promised_chance": 0.9}, True, False),
         ({"status": "pre_transit", "detail": None}, True, False),
         ({"status": "delivered"}, True, False),
+        ({"stale": True, "below": False}, False, True),
+        ({"stale": True, "status": "delivered"}, False, False),
     ],
 )
 def test_what_is_late_by_a_closure_stays_in_its_case_while_that_is_in_force(
     row: dict[str, Any], in_force: bool, stays: bool
 ):
     """Booked around it and below its promise since, it is in no other trouble; not what was promised with less, what
-    its shipper has not handed over in time, and what came to an end.
+    its shipper has not handed over in time, and what came to an end. What was not looked up without it yet stays, too.
     """
     late = {"closures": [], "chance": 0.5, "below": True}
     assert lasts(closure.RULE, "closure:clo_1", late | row, in_force=in_force) is stays
+
+
+def test_what_is_late_by_a_closure_leaves_a_case_that_was_closed_by_hand():
+    """Closing hides what the closure touches, and not that it made something late."""
+    late = {"closures": [], "chance": 0.5, "below": True}
+    assert not lasts(closure.RULE, "closure:clo_1", late, is_open=False)
+    assert lasts(closure.RULE, "closure:clo_1", late | {"closures": ["clo_1"]}, is_open=False)
 
 
 def test_chance_low_opens_below_the_margin_only():
     """0.94 of 0.95 promised is not yet a case, 0.92 is; the cause is the parcel."""
     rows = [{"chance": chance} for chance in (0.96, 0.94, 0.9299)]
     assert causes(chance_low.find, *rows) == [None, None, "parcel:p3"]
+    in_doubt = [{"chance": chance, "below": True} for chance in (0.96, 0.94, None)]  # as it was below the margin
+    assert causes(chance_low.find, *in_doubt) == [None, "parcel:p2", None]
 
 
 def test_chance_low_is_not_told_of_what_was_promised_with_less():
@@ -439,7 +452,7 @@ def test_whatever_is_looked_at_is_told_whole(rows: list[dict[str, Any]]):
         assert found.select(once).is_unique().all() and ended.isdisjoint(found["epc"])
         if rule.lasts is not None:
             members = frame.with_columns(
-                case_cause=pl.lit("parcel:p1"), case_event_no=pl.lit(7), case_in_force=pl.lit(True)
+                case_cause=pl.lit("parcel:p1"), case_event_no=pl.lit(7), case_in_force=pl.lit(True), open=pl.lit(True)
             )
             assert ended.isdisjoint(rule.lasts(members, NOW)["epc"])
 

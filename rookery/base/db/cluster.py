@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
@@ -99,18 +100,19 @@ class Cluster:
     def stop(self) -> None:
         """Leaves; when nobody else uses it, PostgreSQL is shut down (fast, then at once).
 
-        While it recovers, or another starts it, that is soon left to the warden.
+        While it recovers, also from a crash of one of its own processes, or another starts it, that is soon left to the
+        warden. Raises OSError when the folder of the locks is gone: that, too, is left to the warden.
         """
         if not self._using:
             return
         using, self._using = self._using, ()
-        start = locks.open_lock(self.run / "start.lock")
-        try:
+        with ExitStack() as held:
+            for lock in using:
+                held.callback(os.close, lock)
+            start = locks.open_lock(self.run / "start.lock")
+            held.callback(os.close, start)
             if locks.exclusive_within(start, LEAVES_S) and locks.try_exclusive(using[0]):
                 self._postmaster.shut_down()
-        finally:
-            for lock in (start, *using):
-                os.close(lock)
 
     def __enter__(self) -> Cluster:
         return self.start()

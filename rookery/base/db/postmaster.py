@@ -2,7 +2,8 @@
 
 `alive.lock` is handed to PostgreSQL itself, so that it is free exactly when no process of it lives, whatever
 postmaster.pid says: also when the number there belongs to some other program by now, and also when the first process
-was killed and its children are still ending. A warden is started with it, that ends it should all its users be killed.
+was killed and its children are still ending. Whoever starts it or attaches to it sees to a warden, that ends it should
+all its users be killed.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Postmaster:
         """
         began = time.monotonic()
         launched = False
+        self._watch()
         while True:
             alive = locks.open_lock(self.run / "alive.lock")
             try:
@@ -75,16 +77,21 @@ class Postmaster:
 
         One that goes on recovering is left to the warden, which ends it afterwards: nothing recovered is lost.
         """
-        until = time.monotonic() + COMES_UP_S
-        while warden.comes_up(self.run, self.folder):
-            if time.monotonic() > until:
-                return
-            time.sleep(_POLL_S)
-        warden.end(self.run, self.folder)
+        alive = locks.open_lock(self.run / "alive.lock")
+        try:
+            until = time.monotonic() + COMES_UP_S
+            while warden.comes_up(alive, self.folder):
+                if time.monotonic() > until:
+                    return
+                time.sleep(_POLL_S)
+            ended = warden.end(alive, self.folder)
+        finally:
+            os.close(alive)
+        if ended:
+            warden.forget_sockets(self.run, self._settings)
         if self._child is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(REAPED_S)
-        warden.forget_sockets(self.run, self._settings)
 
     def sockets(self) -> Path:
         """The folder of the socket, as the settings of the last start name it."""
@@ -96,7 +103,6 @@ class Postmaster:
         log = self.folder / "log"
         log.mkdir(exist_ok=True, mode=0o700)
         account.give(log)
-        self._watch()
         with (log / "start.log").open("wb") as first_words:
             account.give(log / "start.log")
             self._child = subprocess.Popen(
@@ -114,7 +120,7 @@ class Postmaster:
             )
 
     def _watch(self) -> None:
-        """The warden, first: from the moment PostgreSQL lives it ends with its last user, however that one ends."""
+        """A warden, unless one watches; before PostgreSQL lives: it ends with its last user, however that one ends."""
         command = [sys.executable, "-I", "-S", warden.__file__, str(self.run), str(self.folder), str(self._settings)]
         subprocess.run(
             command, check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

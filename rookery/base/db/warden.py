@@ -4,7 +4,8 @@
 
 Run as a script by `postmaster`, which starts it beside PostgreSQL: it goes on in a process of its own, that waits until
 every user of the cluster has let go of `watch.lock`, and needs nothing but the standard library, so that it is small.
-One that recovers is let come up first: ended before, it would begin its recovery anew with the next start.
+One that recovers is let come up first: ended before, it would begin its recovery anew with the next start. So is one
+that recovers by itself, because one of its own processes crashed.
 """
 
 import fcntl
@@ -20,16 +21,18 @@ AT_ONCE_S = 10.0
 RECOVERY_S = 3600.0  # that nobody waits for; whoever starts it again meanwhile takes it up
 _POLL_S = 0.02
 _AGAIN_S = 1.0
+_IN_PRODUCTION = 6  # DBState of PostgreSQL's pg_control.h
 
 
-def end(run: Path, cluster: Path) -> None:
+def end(alive: int, cluster: Path) -> bool:
     """Fast, then at once: the second leaves recovery to the next start, and loses nothing that was acknowledged.
 
-    Callers hold the start lock. One that was launched a moment ago is told as soon as it has written its number.
+    Whether no process of it lives then. Callers hold the start lock; alive: a descriptor of `alive.lock`. One that was
+    launched a moment ago is told as soon as it has written its number.
     """
     for number, patience_s in ((signal.SIGINT, FAST_S), (signal.SIGQUIT, AT_ONCE_S)):
         until, told = time.monotonic() + patience_s, None
-        while not ended(run):
+        while lives(alive):
             pid = first_number(cluster / "postmaster.pid")
             if pid is not None and pid != told:  # something of it lives, so the number is its own
                 told = pid
@@ -39,21 +42,31 @@ def end(run: Path, cluster: Path) -> None:
                 break
             time.sleep(_POLL_S)
         else:
-            return
+            return True
+    return False
 
 
 def ended(run: Path) -> bool:
     """Whether no process of PostgreSQL lives."""
     alive = _open(run / "alive.lock")
     try:
-        return _alone(alive)
+        return not lives(alive)
     finally:
         os.close(alive)
 
 
-def comes_up(run: Path, cluster: Path) -> bool:
-    """Whether it lives and has not come up yet, recovery included."""
-    return not ended(run) and state(cluster) not in ("ready", "stopping")
+def lives(alive: int) -> bool:
+    """Whether a process of PostgreSQL does; alive: a descriptor of `alive.lock`."""
+    if not _alone(alive):
+        return True
+    fcntl.flock(alive, fcntl.LOCK_UN)
+    return False
+
+
+def comes_up(alive: int, cluster: Path) -> bool:
+    """Whether it lives and has not come up yet, or not again; recovery included."""
+    said = state(cluster)
+    return lives(alive) and said != "stopping" and not (said == "ready" and _in_production(cluster))
 
 
 def state(cluster: Path) -> str:
@@ -62,6 +75,18 @@ def state(cluster: Path) -> str:
         return (cluster / "postmaster.pid").read_text().splitlines()[7].strip()
     except (OSError, IndexError):
         return ""
+
+
+def _in_production(cluster: Path) -> bool:
+    """Whether the control file says that it works, and does not recover.
+
+    After a crash of one of its own processes PostgreSQL recovers, and goes on saying "ready" in postmaster.pid.
+    """
+    try:
+        with (cluster / "global" / "pg_control").open("rb") as file:
+            return int.from_bytes(file.read(20)[16:], sys.byteorder) == _IN_PRODUCTION
+    except OSError:
+        return False
 
 
 def first_number(file: Path) -> int | None:
@@ -106,25 +131,27 @@ def _alone(lock: int) -> bool:
 
 def main() -> None:
     run, cluster, settings = (Path(word) for word in sys.argv[1:])
-    only, watch, start, use = (_open(run / f"{name}.lock") for name in ("warden", "watch", "start", "use"))
+    names = ("warden", "watch", "start", "use", "alive")  # opened now: the folder may be gone when they are needed
+    only, watch, start, use, alive = (_open(run / f"{name}.lock") for name in names)
     if not _alone(only) or os.fork():
         return  # another watches already; or whoever started this need not wait
     until = time.monotonic() + RECOVERY_S
-    with suppress(OSError):  # the folder may be gone by now
-        while True:
-            if not _alone(watch):
-                fcntl.flock(watch, fcntl.LOCK_EX)
-                until = time.monotonic() + RECOVERY_S
-            fcntl.flock(watch, fcntl.LOCK_UN)
-            fcntl.flock(start, fcntl.LOCK_EX)  # who starts or stops it is let finish
-            if _alone(use):
-                if time.monotonic() > until or not comes_up(run, cluster):
-                    break
-                fcntl.flock(use, fcntl.LOCK_UN)
-            fcntl.flock(start, fcntl.LOCK_UN)
-            time.sleep(_AGAIN_S)
-        end(run, cluster)
-        forget_sockets(run, settings)
+    while True:
+        if not _alone(watch):
+            fcntl.flock(watch, fcntl.LOCK_EX)
+            until = time.monotonic() + RECOVERY_S
+        fcntl.flock(watch, fcntl.LOCK_UN)
+        if not _alone(start):  # who starts or stops it is let finish, and may have waited for it
+            fcntl.flock(start, fcntl.LOCK_EX)
+            until = time.monotonic() + RECOVERY_S
+        if _alone(use):
+            due = time.monotonic() > until or not comes_up(alive, cluster)
+            if due and end(alive, cluster):
+                break
+            fcntl.flock(use, fcntl.LOCK_UN)
+        fcntl.flock(start, fcntl.LOCK_UN)
+        time.sleep(_AGAIN_S)
+    forget_sockets(run, settings)
     os.close(only)  # before the start lock: the next that is started watches
 
 

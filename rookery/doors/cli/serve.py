@@ -68,8 +68,10 @@ def serve(
     trusted_proxies(os.environ)  # refused here, not by a door that is started again and again
     folder = data_folder(data, new=True)
     with ExitStack() as stack:
-        port = port or stack.enter_context(_free_port(host))
-        _refuse_taken(host, port)
+        if port:
+            _refuse_taken(host, port)
+        else:
+            port = stack.enter_context(_free_port(host))
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         door = Child([sys.executable, "-m", "rookery.doors.http", host, str(port), str(folder)])
         worker = Child([sys.executable, "-m", "rookery.doors.worker", "--data", str(folder)])
@@ -181,11 +183,14 @@ def _end_group(group: int) -> None:
 
 @contextmanager
 def _free_port(host: str) -> Iterator[int]:
-    """A port that nobody listens on, which the system gives to nobody else until the block ends."""
+    """A port that nobody listens on; Linux gives it to nobody else until the block ends."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((host, 0))
-        yield held.getsockname()[1]
+        port = held.getsockname()[1]
+        if sys.platform != "linux":
+            held.close()  # elsewhere nobody may listen on what another has bound, not even the door
+        yield port
 
 
 def _refuse_taken(host: str, port: int) -> None:

@@ -155,7 +155,7 @@ def _from_json(op: Operation, content: bytes, outside: dict[str, Any], before: l
     except msgspec.ValidationError as fault:
         first = fault
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise _unreadable(fault) from None
+        raise _unreadable(fault, content) from None
     faults, odd = _looked_over(content)
     if first is None and not odd and not before:
         return ask
@@ -196,7 +196,7 @@ def _looked_over(content: bytes) -> tuple[list[Fault], bool]:
     except _TooBig:
         return [], True
     except RecursionError as fault:
-        raise _unreadable(fault) from None
+        raise _unreadable(fault, content) from None
     except ValueError:
         raise Unreadable("body.not_json", "The body is not JSON.", "send one JSON document in UTF-8") from None
     return [], _ODD.search(content) is not None
@@ -222,7 +222,7 @@ def _plain(content: bytes) -> Any:
     except msgspec.ValidationError:
         raise invalid([Fault("$", "out_of_range", "a number is too large", "send a smaller one")]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise _unreadable(fault) from None
+        raise _unreadable(fault, content) from None
 
 
 @cache
@@ -230,11 +230,19 @@ def _types(ask: type) -> dict[str, Any]:
     return {field.encode_name: field.type for field in msgspec.structs.fields(ask)}
 
 
-def _unreadable(fault: Exception) -> Unreadable:
+def _unreadable(fault: Exception, content: bytes) -> Unreadable:
     if isinstance(fault, RecursionError):
         what = "it is nested too deeply"
-    elif isinstance(fault, UnicodeDecodeError):
+    elif not _is_utf8(content):  # whatever msgspec calls it
         what = "it is not UTF-8"
     else:
         what = str(fault).removeprefix("JSON is malformed: ")
     return Unreadable("body.not_json", f"The body is not JSON: {what}.", "send one JSON document in UTF-8")
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import psycopg
-from msgspec import structs
 
 from rookery.base import jobs
 from rookery.base.audit import note
@@ -25,30 +24,31 @@ def capture_again(ctx: Context, ask: OneCapture) -> CaptureJob:
     twice, it is captured once. Raises NotFound, and Conflict (captures.not_kept) where nothing is left to capture.
     """
     with ctx.as_system() as conn:
-        job = get(ctx, ask)
-        waits = conn.execute(
+        begun = conn.execute(
             "update tracking.captures set running = true, success = true, finished_at = null, errors = '[]'"
             " where capture_id = %s and test = %s and content is not null and not running returning capture_id",
             (ask.captureID, ctx.who.test),
         ).fetchone()
-        if waits is None:
-            if job.running:
-                return job
+        job = get(ctx, ask)  # only now: whoever asked at the same moment has it running since
+        if begun is not None:
+            jobs.defer(conn, CAPTURE, capture_id=ask.captureID, test=str(ctx.who.test))
+        elif not job.running:
             what = (
                 f"Nothing is kept of {ask.captureID}: it was captured, its document is at fault, or it is too long ago."
             )
             raise Conflict("captures.not_kept", what, "see its errors, and have it sent again")
-        jobs.defer(conn, CAPTURE, capture_id=ask.captureID, test=str(ctx.who.test))
-    note(ctx, "captures.again", ask.captureID)
-    return structs.replace(job, running=True, success=True, finishedAt=None, errors=[])
+    if begun is not None:
+        note(ctx, "captures.again", ask.captureID)
+    return job
 
 
 def forget(conn: psycopg.Connection, test: bool, now: datetime, most: int) -> int:
     """Forget documents whose capture failed 30 days ago, so many at most; what came of the capture stays. Returns how
     many; fewer than `most` = there are no more.
     """
-    return conn.execute(
-        "update tracking.captures set content = null where capture_id in (select capture_id from tracking.captures"
-        " where test = %s and content is not null and not running and finished_at < %s limit %s)",
-        (test, now - KEPT, most),
+    left = "content is not null and not running and finished_at < %(until)s"
+    return conn.execute(  # said of both: one that is being captured again is waited for, and then it is none of these
+        f"update tracking.captures set content = null where {left} and capture_id in (select capture_id"
+        f" from tracking.captures where test = %(test)s and {left} limit %(most)s)".encode(),
+        {"test": test, "until": now - KEPT, "most": most},
     ).rowcount

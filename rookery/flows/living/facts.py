@@ -15,7 +15,10 @@ from rookery.tracking.epcis.identifiers import number_of, sscc_uri
 
 _AT = pl.Datetime("us", "UTC")
 _PROMISED = "coalesce(s.promised_chance, s.on_time_probability)"
-"""Whatever way it was put on since: on a hopeless one its chance has fallen, and was not promised so."""
+"""Whatever way it was put on since: on a hopeless one its chance has fallen, and was not promised so. Of what was
+cancelled or came to its end before this was kept (0077) it is null: should a delivery be withdrawn, the chance it has
+is the best that is known.
+"""
 FACTS: dict[str, tuple[str, Any]] = {
     # the parcel
     "epc": ("given.epc", pl.String),

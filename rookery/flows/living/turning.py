@@ -119,7 +119,9 @@ def _changed(rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
 def _with_closures(
     conn: psycopg.Connection, test: bool, rows: pl.DataFrame, legs: pl.DataFrame, now: datetime
 ) -> pl.DataFrame:
-    """Rows with the closures that touch their ways."""
+    """Rows with the closures that touch their ways, and whether they were looked up under others than there are."""
+    present = pl.col("policy").str.starts_with(f"{live.stamp(conn, test)}.").fill_null(False)
+    rows = rows.with_columns(stale=~present & pl.col("why").ne_missing("unknown_place"))
     closures = live.in_force(conn, test, now)
     if closures.is_empty():
         return rows

@@ -29,13 +29,14 @@ _CASE = (
 )
 """The parcels in its case."""
 # What was done since it was entered stays; what was refused is tried again once it was looked at anew. It matters to
-# what is in a closure's case, be it another's that lies over the same way, and to what has a better way.
+# what is in its case, and to what has a better way, be it in the case of another that lies over the same way.
 _CONCERNED = f"""{TOUCHED}, concerned as (
   select shipment_id from touched union select shipment_id from ({_CASE}) as in_case
 ), seen as (
   select s.shipment_id, bool_and({LOOKED}) as looked, max(c.looked_at) as looked_at,
          bool_or(c.off_plan is true or exists (select from tracking.case_parcels m where m.epc = e.epc
-           and m.test = p.test and m.clear_at is null and m.closed_at is null and m.kind = 'closure')) as matters
+           and m.test = p.test and m.clear_at is null and m.closed_at is null and m.kind = 'closure'
+           and (m.cause = %(cause)s or m.move is not null))) as matters
     from concerned s join orders.parcels p using (shipment_id)
     cross join lateral (select case when p.number ~ '^[0-9]{{18}}$' then 'https://id.gs1.org/00/'
       else 'urn:rookery:number:' end || p.number collate "C" as epc) as e

@@ -22,7 +22,8 @@ def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Chance below what was promised, or no way left; not of parcels promised with less from the start, nor of those
     that their shipper has not handed over in time.
     """
-    fell = (pl.col("chance") < pl.col("confidence") - MARGIN).fill_null(False)
+    doubted = pl.col("below") & (pl.col("chance") < pl.col("confidence"))  # it was in another case for that
+    fell = (pl.col("chance") < pl.col("confidence") - MARGIN).fill_null(False) | doubted.fill_null(False)
     rows = looked.filter(UNDER_WAY, short(fell, now))
     rows = rows.with_columns(
         dated("riding_departure_id", "riding_depart_at").alias("rides"),

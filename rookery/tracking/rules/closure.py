@@ -41,28 +41,32 @@ def find(looked: pl.DataFrame, now: datetime) -> pl.DataFrame:
 
 
 def lasts(members: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Until the closure touches it no more: lifted, over, or booked around. What merely stands at a shut node, and what
-    was booked around it but is late by that, stays until it is to be on time as surely as promised.
-
-    members: as a rule has them, with `case_in_force`: whether the closure of its case still is.
+    """Until the closure touches it no more: lifted, over, or booked around. What merely stands at a shut node stays
+    until it is to be on time as surely as promised; so does, in an open case, what was booked around it and is late.
+    What is looked up under other closures than there are tells nothing yet.
     """
     closure_id = pl.col("case_cause").str.strip_prefix("closure:")
     touched = pl.col("closures").list.contains(closure_id).fill_null(False)
     stands = pl.col("closures_stood").list.contains(closure_id).fill_null(False)
-    late = pl.col("case_in_force") & short(pl.col("below"), now)
-    return members.filter(UNDER_WAY, (touched & ~(stands & _AS_PROMISED)) | late)
+    late = pl.col("open") & pl.col("case_in_force") & short(pl.col("below"), now)
+    return members.filter(UNDER_WAY, pl.col("stale") | (touched & ~(stands & _AS_PROMISED)) | late)
 
 
-def follows(looked: pl.DataFrame, under: pl.Series) -> pl.Expr:
-    """What (kind, cause, epc) follows from a closure, of parcels that are `under` one: they are in no other case for
-    that. A missed departure does where that run itself is touched; one of which no scan of arriving came never does.
-    Of what was booked around it only that it is late does, where that has no cause but the parcel.
+def follows(looked: pl.DataFrame, under: pl.DataFrame) -> pl.Expr:
+    """What (kind, cause, epc) follows from a closure, of parcels in the cases of closures (`under`: epc, cause): they
+    are in no other case for that. A missed departure does where that run itself is touched; one of which no scan of
+    arriving came never does. Of what none of these closures touches any more, as it was booked around them, only that
+    it is late does, where that has no cause but the parcel.
     """
     run_touched = pl.col("closed_departures").list.contains(pl.col("booked_departure_id")).fill_null(False)
     excused = (pl.col("kind") == "departure_missed") & pl.col("epc").is_in(looked.filter(run_touched)["epc"].implode())
-    around = pl.col("epc").is_in(looked.filter(pl.col("closures").list.len() == 0)["epc"].implode())
+    closure_id = pl.col("cause").str.strip_prefix("closure:")
+    touched = under.join(looked.select("epc", "closures"), on="epc").filter(
+        pl.col("closures").list.contains(closure_id).fill_null(False)
+    )
     late = (pl.col("kind") == "chance_low") & _OWN
-    return pl.when(around).then(late).otherwise(_FOLLOWS | excused) & pl.col("epc").is_in(under.implode())
+    of_touched = pl.col("epc").is_in(touched["epc"].implode())
+    return pl.when(of_touched).then(_FOLLOWS | excused).otherwise(late & pl.col("epc").is_in(under["epc"].implode()))
 
 
 RULE = Rule("closure", find, lasts)

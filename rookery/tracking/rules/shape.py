@@ -47,8 +47,9 @@ class Rule(NamedTuple):
     """One kind of case.
 
     find(looked, now): those that someone must act on (FOUND). lasts(members, now): of parcels in a case of this kind
-    (LOOKED with case_cause, and case_event_no as it was when it was found) those that stay in it even where `find`
-    finds them no more, or under another cause; None = those found with the same cause stay, and no others.
+    (LOOKED with MEMBERS, case_event_no being as it was when it was found, and case_in_force: whether the closure of
+    the case still is) those that stay in it even where `find` finds them no more, or under another cause; None = those
+    found with the same cause stay, and no others.
     """
 
     kind: str
