@@ -151,11 +151,12 @@ def ready_at(hours: float = 2.0) -> str:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process started."""
+    """The processes that a process started; none when it is gone."""
     found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += [int(word) for word in task.read_text().split()]
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                found += [int(word) for word in (task / "children").read_text().split()]
     return found
 
 

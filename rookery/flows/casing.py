@@ -119,8 +119,8 @@ def _found(looked: pl.DataFrame, members: pl.DataFrame, now: datetime) -> tuple[
 
 
 def _why_it_left(looked: pl.DataFrame, gathered: pl.Expr) -> pl.Expr:
-    """Why a parcel (kind, cause, epc) leaves a case: its end, that it was given up, a closure it is gathered under, or
-    that all is well.
+    """Why a parcel (kind, cause, epc, case_in_force) leaves a case: its end, that it was given up, a closure it is
+    gathered under, that the closure which the case is of is over, or that all is well.
     """
     delivered = looked.filter(status="delivered")["epc"].implode()
     ended = looked.filter(pl.col("status").is_in(["cancelled", "return_to_sender"]))["epc"].implode()
@@ -134,6 +134,8 @@ def _why_it_left(looked: pl.DataFrame, gathered: pl.Expr) -> pl.Expr:
         .then(pl.lit("given_up"))
         .when(gathered)
         .then(pl.lit("gathered"))
+        .when((pl.col("kind") == "closure") & ~pl.col("case_in_force"))
+        .then(pl.lit("over"))
         .otherwise(pl.lit("mended"))
         .alias("closed_why")
     )
@@ -308,6 +310,6 @@ def _end_closures(ctx: Context, now: datetime) -> None:
     if not ended:
         return
     epcs = cases.empty(conn, ended, now)
-    figured = cases.figure(conn, pl.DataFrame({"case_id": ended, "why": "mended"}), now)
+    figured = cases.figure(conn, pl.DataFrame({"case_id": ended, "why": "over"}), now)
     chances.enter(conn, test, epcs)
     _tell(conn, figured, {}, test, now)

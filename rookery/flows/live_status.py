@@ -121,7 +121,8 @@ def states(ctx: Context) -> dict[Part, State]:
 
 def judged(sign: Sign | None, now: datetime) -> tuple[State, datetime | None]:
     """How a part is by its last sign at a real instant, and since when."""
-    if sign is None or now - sign.at > STALE:
+    ended = sign is not None and sign.ended_at is not None and not sign.of_before
+    if sign is None or ended or now - sign.at > STALE:
         return "none", None if sign is None else sign.at
     if sign.failing_since is not None:
         return "failing", sign.failing_since

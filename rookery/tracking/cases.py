@@ -205,11 +205,11 @@ def others_open(conn: psycopg.Connection, kind: str, causes: Sequence[str], test
 
 
 def empty(conn: psycopg.Connection, case_ids: Sequence[str], now: datetime) -> list[str]:
-    """All that is in cases leaves them, as it is mended; which parcels those are. They are members until they are
-    looked at: so it is told what they come from where they still are in trouble.
+    """All that is in cases leaves them, as what made them is over; which parcels those are. They are members until they
+    are looked at: so it is told what they come from where they still are in trouble.
     """
     left = conn.execute(
-        "update tracking.case_parcels set closed_at = %(now)s, closed_why = 'mended'"
+        "update tracking.case_parcels set closed_at = %(now)s, closed_why = 'over'"
         " where case_id = any(%(ids)s) and closed_at is null returning epc",
         {"now": now, "ids": list(case_ids)},
     )

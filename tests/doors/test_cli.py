@@ -443,6 +443,14 @@ def test_a_fault_of_ours_is_one_sentence(tmp_path):
         assert asked or (done.returncode == 70 and "ROOKERY_TRACEBACK=1" in done.stderr)
 
 
+def test_bytes_that_are_no_text_are_told(tmp_path):
+    """A word of the command that is not UTF-8 is a mistake of whoever wrote it, not a fault of ours."""
+    code = "from rookery.doors.cli.main import main; main()"
+    words = ["closure", "add", "X", "--until", "1d", "--reason", b"x\xff", "--data", str(tmp_path / "data")]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Rookery itself failed" not in done.stderr and "Next:" in done.stderr
+
+
 def test_a_horizon_beyond_ten_years_is_not_understood(tiny):
     """--horizon-days is held to its bounds before anything is read."""
     done = rookery("plan", tiny / "feed", tiny / "orders.csv", "--out", tiny / "far", "--horizon-days", 4000)

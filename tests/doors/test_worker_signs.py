@@ -271,9 +271,9 @@ def test_who_takes_over_goes_on_with_the_signs_of_the_one_before(record: Record)
     stop = threading.Event()
     [thread] = signs.start(desk, stop, board, 0.02)
     until(lambda: datetime.fromisoformat(part(record, "live")["sign_at"]) > sign.at)
+    told = part(record, "live")
     stop.set()
     thread.join()
-    told = part(record, "live")
     assert (told["state"], told["fault"]) == ("behind", "DataError")
     assert datetime.fromisoformat(told["since"]) == long_ago
 

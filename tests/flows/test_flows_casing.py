@@ -264,7 +264,7 @@ def test_a_closures_case_has_moves_and_closes_when_lifted(room: Room):
     assert room.rows("select moves, move_cost from tracking.cases") == [(1, 3.5)]
     closed = room.judge(a={}, b={}, c={}).closed
     assert len(closed) == 1
-    assert room.rows("select closed_why from tracking.cases") == [("mended",)]
+    assert room.rows("select closed_why from tracking.cases") == [("over",)]
 
 
 def test_a_closures_case_ends_with_the_closure(room: Room):
@@ -281,7 +281,7 @@ def test_a_closures_case_ends_with_the_closure(room: Room):
     room.record.now += timedelta(hours=16)
     for _ in range(2):
         judge_unknown(desk)
-    assert room.rows("select state, parcels, closed_why from tracking.cases") == [("closed", 0, "mended")]
+    assert room.rows("select state, parcels, closed_why from tracking.cases") == [("closed", 0, "over")]
     assert room.rows("select epcs from tracking.moved") == [(["urn:p:a", "urn:p:b"],)]
     told = room.rows("select kind, key, parties from base.outbox order by seq")
     assert told == [("case.opened", case_id, ["pty_shop"]), ("case.closed", case_id, ["pty_shop"])]

@@ -11,7 +11,7 @@ from record_cases import NOW, RIVAL, SHOP, Record, make_record
 from wave_world import MONDAY, TRUCK, VAN, World, feed_zip, meanwhile
 
 from rookery.base.db import Database
-from rookery.base.operations import Who
+from rookery.base.operations import SYSTEM, Who
 from rookery.flows import waving
 from rookery.flows.closures import closing
 from rookery.flows.closures.closing import REPLAN, NewClosure, OneClosure
@@ -24,6 +24,7 @@ from rookery.network.store import Feeds
 from rookery.planning.rooms import take_room
 from rookery.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from rookery.terms.time import DAY, to_minute
+from rookery.tracking.epcis.identifiers import sscc_uri
 
 OPS = Who("pty_ops", "key_ops", frozenset({"operator"}))
 VANS = Who("pty_vans", "key_vans", frozenset({"courier"}))
@@ -260,6 +261,36 @@ def test_a_wave_moves_what_rides_a_closed_departure_though_it_gets_dearer(world:
     assert {way[0] for way in world.routes().values()} == {"van 02"}
     assert world.rows("select order_id, promised_at from orders.shipments order by 1") == promised
     assert shut(world, lane_id="AB").effect.shipments == 0, "of routes that were left nothing counts"
+
+
+def test_what_somebody_has_is_not_planned_anew(world: World) -> None:
+    """Scanned, though nobody noted a hand-over, it is on its way: a wave does not have it begin at its origin again.
+    What is delivered counts for no closure.
+    """
+    world.publish(feed_zip("1", (TRUCK.format(seats=3), VAN)))
+    orders = world.order(3)
+    world.plan()
+    before = world.routes()
+    query = "select s.order_id, p.number from orders.shipments s join orders.parcels p using (shipment_id)"
+    numbers = dict(world.rows(query))
+    for order, status in zip(orders, ("picked_up", "delivered", "pre_transit")):
+        seen(world, numbers[order], status)
+    effect = shut(world, lane_id="AB").effect
+    assert (effect.shipments, effect.parcels, effect.under_way) == (2, 2, 1)
+    done = world.plan()
+    assert (done.orders, done.rerouted) == (1, 1)
+    after = world.routes()
+    assert [after[one] == before[one] for one in orders] == [True, True, False]
+
+
+def seen(world: World, number: str, status: str) -> None:
+    """A parcel is where its scans put it."""
+    with world.as_party(SYSTEM.party_id, *SYSTEM.scopes) as ctx:
+        ctx.conn.execute(
+            "insert into tracking.parcels (epc, test, parcel_id, owner_id, status, updated_at)"
+            " values (%s, false, %s, 'pty_shop', %s, now())",
+            (sscc_uri(number), number, status),
+        )
 
 
 def test_new_orders_are_planned_around_a_closure_and_back_when_it_is_lifted(world: World) -> None:

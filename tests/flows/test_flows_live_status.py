@@ -28,6 +28,7 @@ LONG_AGO = NOW - timedelta(hours=1)
         ({"waiting_since": NOW, "busy_since": NOW}, "ok"),
         ({"at": LONG_AGO}, "none"),
         ({"at": LONG_AGO, "failing_since": LONG_AGO}, "none"),
+        ({"at": LONG_AGO, "started_at": LONG_AGO, "ended_at": LONG_AGO}, "none"),
     ],
 )
 def test_a_part_is_how_its_sign_says(part: Any, said: dict[str, Any], state: str) -> None:
@@ -42,3 +43,5 @@ def test_a_moment_is_no_trouble(part: Any) -> None:
     at, since = NOW - STALE, NOW - STALE - BEHIND[part]
     assert judged(Sign(part=part, at=at, busy_since=since, waiting_since=since), NOW) == ("ok", None)
     assert judged(None, NOW) == ("none", None)
+    told_to_end = Sign(part=part, at=NOW, started_at=LONG_AGO, ended_at=NOW)
+    assert judged(told_to_end, NOW) == ("none", NOW)  # at once

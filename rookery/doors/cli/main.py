@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ from rookery.terms.errors import RookeryError
 
 CORE = {"rookery", "holidays", "msgspec", "numba", "numpy", "polars", "rich", "typer", "tzdata"}
 """What is always installed; anything else may be an extra that is not."""
+_UNDECODED = re.compile("[\udc80-\udcff]")  # how Python keeps bytes of a command's words that are no text
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -52,6 +54,11 @@ def main() -> None:
     except Exception as fault:
         if os.environ.get("ROOKERY_TRACEBACK"):
             raise
+        if isinstance(fault, UnicodeEncodeError) and any(map(_UNDECODED.search, sys.argv)):
+            sys.stderr.write(
+                "error: a word of the command is no text in UTF-8.\nNext: write it in the terminal's own encoding.\n"
+            )
+            raise SystemExit(1) from None
         _confess(fault)
 
 

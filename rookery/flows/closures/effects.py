@@ -88,9 +88,10 @@ that arrive there in it. Its values: `touching`.
 """
 _COUNTED = """
 select count(distinct shipment_id), count(*), count(*) filter (where p.state = 'handed_over'
-    or exists (select from tracking.parcels t where t.test = p.test and t.status <> 'pre_transit' and t.epc =
-      case when p.number ~ '^[0-9]{18}$' then 'https://id.gs1.org/00/' else 'urn:rookery:number:' end || p.number))
-  from orders.parcels p join touched using (shipment_id) where p.state <> 'cancelled'
+    or t.status <> 'pre_transit')
+  from orders.parcels p join touched using (shipment_id) left join tracking.parcels t on t.test = p.test and t.epc =
+    case when p.number ~ '^[0-9]{18}$' then 'https://id.gs1.org/00/' else 'urn:rookery:number:' end || p.number
+ where p.state <> 'cancelled' and coalesce(t.status::text, '') not in ('delivered', 'cancelled', 'return_to_sender')
 """
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
+from rookery.base import sets
 from rookery.base.operations import Context
 from rookery.flows.live_feed import LOOK_BACK
 from rookery.flows.planning import Plan, horizon_of
@@ -22,7 +23,8 @@ from rookery.terms.frames import Feed
 @dataclass(frozen=True)
 class Snapshot:
     """What a wave looks at, on the active network under its closures (`closed`, IN_FORCE). received: orders that wait;
-    movable: shipments whose first cut-off is ahead, `legs` their routes; runs: departures of the days ahead, moved:
+    movable: shipments that nobody has yet, whose first cut-off is ahead, `legs` their
+    routes; runs: departures of the days ahead, moved:
     those that closures delay, room: those with a limit, and `others`: what parcels that stay as they are take of it.
     """
 
@@ -58,10 +60,26 @@ def look(ctx: Context, feed_id: str, settings: WaveSettings) -> Snapshot:
     legs = ahead.join(shipments.select("shipment_id", "route"), on=["shipment_id", "route"])
     first = legs.filter(pl.col("seq") == 1, pl.col("cutoff_at") > now)
     movable = shipments.filter(pl.col("state") == "booked").join(first, on="shipment_id", how="semi")
+    movable = movable.join(_in_hand(ctx, movable["shipment_id"]), on="shipment_id", how="anti")
     return Snapshot(
         now, feed_id, feed, closed, days, received, movable, legs.join(movable, on="shipment_id", how="semi"), runs,
         moved, taken_by_others(conn, test, now, movable.select("shipment_id"), moved),
     )  # fmt: skip
+
+
+_IN_HAND = """
+select distinct p.shipment_id from orders.parcels p join tracking.parcels t on t.test = p.test and t.epc =
+    case when p.number ~ '^[0-9]{18}$' then 'https://id.gs1.org/00/' else 'urn:rookery:number:' end || p.number
+ where p.shipment_id = any(%(shipments)s) and t.status not in ('pre_transit', 'cancelled')
+"""
+
+
+def _in_hand(ctx: Context, shipments: pl.Series) -> pl.DataFrame:
+    """Those shipments (shipment_id) of which somebody scanned a parcel, though nobody noted that they were handed over:
+    they are on their way, or delivered, and begin nowhere anew.
+    """
+    asked = {"shipments": shipments.to_list()}
+    return sets.read(ctx.conn, _IN_HAND, {"shipment_id": pl.String}, asked)
 
 
 def changed(ctx: Context, snapshot: Snapshot) -> tuple[bool, pl.DataFrame]:
