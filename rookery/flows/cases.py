@@ -38,7 +38,7 @@ ACTIONS: dict[Kind, str] = {
     "closure": "book its parcels on to their moves: POST /cases/{case_id}/act; those without one go around it and are"
     " late, or wait until it is open: tell their shippers" + _REFUSED,
     "chance_low": "book its parcels on to their moves: POST /cases/{case_id}/act; without one, have what nobody has yet"
-    " planned anew (POST /waves), undo the replan that made it late (POST /replans/{replan_id}/undo), or tell the"
+    " planned anew (POST /waves), undo the replan that made it late (POST /replans/.../undo), or tell the"
     " shipper" + _REFUSED,
     "departure_missed": "book its parcels on to their moves: POST /cases/{case_id}/act; ask the node why" + _REFUSED,
     "scan_missing": "ask whoever the cause names, a carrier or a node, where the parcels are",

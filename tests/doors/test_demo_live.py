@@ -25,6 +25,7 @@ from rookery.twin.live import STATES
 
 COMMAND = [sys.executable, "-m", "rookery.doors.cli.main"]
 ENDS_S = 900.0
+GONE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,14 @@ def demo(root: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def left_of(root: Path) -> list[str]:
+    """Commands of processes that were started for the folder and go on; PostgreSQL's warden ends a second after it."""
+    until = time.monotonic() + GONE_S
+    while (found := alive_of(root)) and time.monotonic() < until:
+        pass
+    return found
+
+
+def alive_of(root: Path) -> list[str]:
     """Commands of processes that were started for the folder, those on their way out left apart."""
     found = []
     for entry in Path("/proc").iterdir():
